@@ -1,0 +1,1 @@
+"""What every other layer stands on: records, errors, audio, registry. Imports numpy and nothing heavier."""

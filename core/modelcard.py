@@ -1,0 +1,86 @@
+"""Model folders: `card.json`, the model's files, and `SHA256SUMS` over all of them.
+
+A folder is refused as a whole when one file is missing or differs from its checksum, so a verdict always
+names the model that really gave it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import IntegrityError, ModelMissing
+
+CARD_NAME = "card.json"
+CHECKSUMS_NAME = "SHA256SUMS"
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model whose files have been checked against `SHA256SUMS`."""
+
+    path: Path
+    card: Mapping[str, Any]
+    """At least: id, detector, version, licence, weights (file name), summary, data, figures, not_for."""
+    checksums: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        """`name@version`."""
+        return f"{self.card['id']}@{self.card['version']}"
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the weights file: the identity of the model in every record."""
+        return self.checksums[str(self.card["weights"])]
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder; raises `ModelMissing` when the folder does not list it."""
+        if name not in self.checksums:
+            raise ModelMissing(f"{self.path}: the model has no {name}; install a complete model folder")
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+def open_model(folder: Path) -> ModelFolder:
+    """Read and check a model folder. Raises `ModelMissing` or `IntegrityError`."""
+    checksums_path = folder / CHECKSUMS_NAME
+    if not checksums_path.is_file():
+        raise ModelMissing(f"{folder}: no model here ({CHECKSUMS_NAME} is missing); give a model folder")
+    checksums = _read_checksums(checksums_path)
+    for name, expected in checksums.items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelMissing(f"{path}: missing, though {CHECKSUMS_NAME} lists it; install the model again")
+        if sha256_of_file(path) != expected:
+            raise IntegrityError(f"{path}: not the file that {CHECKSUMS_NAME} lists; install the model again")
+    if CARD_NAME not in checksums:
+        raise ModelMissing(f"{folder}: {CHECKSUMS_NAME} does not list {CARD_NAME}; install the model again")
+    card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
+    if not isinstance(card, dict) or str(card.get("weights")) not in checksums:
+        raise IntegrityError(f"{folder}: {CARD_NAME} names weights that {CHECKSUMS_NAME} does not list")
+    return ModelFolder(folder, card, checksums)
+
+
+def seal_model(folder: Path) -> None:
+    """Write `SHA256SUMS` over every file of the folder: the last step of saving a model."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS_NAME)
+    lines = [f"{sha256_of_file(path)}  {path.name}\n" for path in files]
+    (folder / CHECKSUMS_NAME).write_text("".join(lines), encoding="utf-8")
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    checksums = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name or Path(name).name != name:
+            raise IntegrityError(f"{path}: the line {line!r} is not 'sha256  file name'")
+        checksums[name] = digest
+    return checksums

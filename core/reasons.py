@@ -1,0 +1,163 @@
+"""Every reason and error code that a record can carry: what it means and what to do about it.
+
+Codes are stable: scripts and appeals rest on them. A code that is not in this table cannot leave the tool
+(tested), and `covoguard explain CODE` prints its entry.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One code, in words for an analyst."""
+
+    code: str
+    meaning: str
+    advice: str
+
+
+def _table(*reasons: Reason) -> dict[str, Reason]:
+    return {reason.code: reason for reason in reasons}
+
+
+REASONS: dict[str, Reason] = _table(
+    # --- what the evidence says -------------------------------------------------------------------
+    Reason(
+        "strong_artifacts",
+        "The detector's calibrated log10 likelihood ratio is at or above the policy's threshold for `synthetic`.",
+        "Look at the segments that carry the score and at the quality facts before acting; seek a second source.",
+    ),
+    Reason(
+        "between_thresholds",
+        "The score lies in the band where the policy refuses to decide: both kinds of speech score like this.",
+        "Treat the file as undecided. A longer or less processed copy of the recording may decide it.",
+    ),
+    Reason(
+        "below_threshold",
+        "The score is low enough that the policy reports no evidence of generated speech.",
+        "This is not proof of a human voice: generators that the detector never saw can score low.",
+    ),
+    Reason(
+        "suspicious_segment",
+        "The file as a whole scores low, but at least one window alone scores as high as a synthetic file.",
+        "Listen to the segments listed in the record: part of the recording may have been replaced.",
+    ),
+    Reason(
+        "no_detector",
+        "No detector gave a calibrated score for this file.",
+        "Run `covoguard doctor`; scan again with a detector that has a calibration.",
+    ),
+    # --- quality: what limits the score ----------------------------------------------------------------
+    Reason(
+        "too_short",
+        "There is too little speech for a score that can be relied on.",
+        "Find a longer excerpt of the same recording.",
+    ),
+    Reason(
+        "no_speech",
+        "Voice activity detection found no speech.",
+        "Check that the file is the right one; music, noise and silence are not analysed.",
+    ),
+    Reason(
+        "narrowband",
+        "The sound holds no content above the telephone band or little more, whatever its sample rate says.",
+        "Find the recording before it went through a telephone line or a low-rate codec.",
+    ),
+    Reason(
+        "low_snr",
+        "The speech stands too little above the noise.",
+        "Find a cleaner copy. Do not denoise: denoisers leave artifacts of their own.",
+    ),
+    Reason(
+        "clipped",
+        "Many samples sit at the ceiling: the recording is overdriven.",
+        "Find a copy from before the level was raised.",
+    ),
+    Reason(
+        "partial",
+        "The file is damaged or cut: less could be read than it declares. What was read has been analysed.",
+        "Obtain the file again. The record says how many seconds were read of how many declared.",
+    ),
+    Reason(
+        "too_long",
+        "The file is longer than the cap on decoded seconds; only its beginning has been analysed.",
+        "Raise --max-duration, or cut the file and scan the parts.",
+    ),
+    # --- input that cannot be analysed -----------------------------------------------------------------
+    Reason(
+        "not_found",
+        "There is no file at this path.",
+        "Check the path; on a network drive, check that it is mounted.",
+    ),
+    Reason(
+        "not_a_file",
+        "The path is a folder, pipe, socket or device where a file was expected.",
+        "Give a regular file. To scan a stream, send its bytes to standard input: `covoguard scan -`.",
+    ),
+    Reason(
+        "no_permission",
+        "The operating system refuses to open the file.",
+        "Grant read permission or run as a user who has it.",
+    ),
+    Reason("empty_file", "The file has no bytes.", "Obtain the file again."),
+    Reason(
+        "not_audio",
+        "The file's content is of a kind that holds no sound: text, a page, an image, a playlist, an archive.",
+        "Check the file. The suffix plays no part; the content decides.",
+    ),
+    Reason(
+        "encrypted_or_unknown",
+        "The content is not of any known audio or video kind, or it is encrypted, or its header is destroyed.",
+        "Obtain an unprotected copy, or export it as WAV or FLAC in the program that can play it.",
+    ),
+    Reason(
+        "no_audio_stream",
+        "The container is fine but holds no sound track.",
+        "Check whether the sound is in a separate file.",
+    ),
+    Reason(
+        "unsupported_codec",
+        "The container is fine but its sound is in a codec that the bundled decoder lacks.",
+        "Export the sound as WAV or FLAC in a program that can play it.",
+    ),
+    Reason(
+        "nothing_decoded",
+        "The container was recognised, yet not one piece of sound in it could be decoded.",
+        "The file is destroyed or cut before its index; obtain it again.",
+    ),
+    Reason(
+        "bad_header",
+        "The header declares an impossible sample rate or number of channels.",
+        "The file is damaged or forged; obtain it again.",
+    ),
+    Reason(
+        "decode_timeout",
+        "Decoding took longer than the time limit and was stopped.",
+        "Raise --timeout-per-file if the file is long; otherwise treat it as hostile.",
+    ),
+    Reason(
+        "decode_memory",
+        "Decoding needed more memory than its limit and was stopped.",
+        "Treat the file as hostile unless you know why it needs so much.",
+    ),
+    Reason(
+        "decoder_crashed",
+        "The decoder process died on this file. Other files are not affected.",
+        "Treat the file as hostile. Please report it: a crash on input is a defect.",
+    ),
+    Reason(
+        "changed_while_read",
+        "The file changed while it was read, so its hash and its sound may not belong together.",
+        "Scan a copy that nothing writes to.",
+    ),
+    Reason(
+        "read_error",
+        "The operating system reported an error while the file was read.",
+        "Check the disk or network drive and scan again.",
+    ),
+    Reason(
+        "internal_error",
+        "covoguard itself failed on this file. Other files are not affected.",
+        "Please report it with the message in the record; run with -v to see the details.",
+    ),
+)

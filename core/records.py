@@ -1,0 +1,154 @@
+"""The records that travel between the layers: frozen, typed, with units in the names.
+
+Arrays take no part in equality or in `repr`. A higher score means more synthetic, everywhere. What is not
+known is `None`, never a good score.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Float32Array = npt.NDArray[np.float32]
+Int32Array = npt.NDArray[np.int32]
+
+Label = Literal["bonafide", "spoof"]
+EvidenceKind = Literal["artifact", "token_mark", "waveform_mark", "credentials"]
+VerdictLabel = Literal["synthetic", "inconclusive", "no_evidence", "not_analysable"]
+VERDICT_LABELS: tuple[VerdictLabel, ...] = ("synthetic", "inconclusive", "no_evidence", "not_analysable")
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Mono sound: float32 samples (n,) in [-1, 1] at `rate_hz`, and the file that it came from."""
+
+    samples: Float32Array = field(compare=False, repr=False)
+    rate_hz: int
+    source: str | None = None
+    sha256: str | None = None
+    """Hash of the file's bytes, not of the samples."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate_hz
+
+
+@dataclass(frozen=True, order=True)
+class Segment:
+    """A stretch of time, `start_s` inclusive to `end_s` exclusive."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, order=True)
+class ScoredSegment(Segment):
+    """A stretch of time with the log10 likelihood ratio that it alone gives; higher is more synthetic."""
+
+    log10_lr: float
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Speech tokens: int32 ids (n,) in [0, codebook_size) at `rate_hz` (25 for Covo-Audio)."""
+
+    ids: Int32Array = field(compare=False, repr=False)
+    rate_hz: int
+    codebook_size: int
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """A token recoverer's best `k` guesses per frame.
+
+    `ids` int32 (n, k), `probs` float32 (n, k) in descending order, `rest` float32 (n,): the mass of all others.
+    """
+
+    ids: Int32Array = field(compare=False, repr=False)
+    probs: Float32Array = field(compare=False, repr=False)
+    rest: Float32Array = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a generator is asked to say, in whose voice, and why that is allowed."""
+
+    text: str | None = None
+    audio: Audio | None = None
+    voice: str | None = None
+    purpose: str | None = None
+    consent_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a clip was made: enough to make it again, without any secret."""
+
+    generator: str
+    model_sha256: str | None
+    seed: int
+    sampling: tuple[tuple[str, float | int | str], ...] = ()
+    mark_scheme: str | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a generator returns."""
+
+    audio: Audio
+    tokens: Tokens | None
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled clip of a dataset. `path` is relative to the manifest, or an index into an HDF5 store."""
+
+    clip_id: str
+    path: str
+    label: Label
+    sha256: str | None = None
+    generator: str | None = None
+    family: str | None = None
+    kind: str | None = None
+    speaker: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    split: str | None = None
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One finding on one file: what was looked for, by which method, and what came of it.
+
+    `score` is the method's own scale. `log10_lr` is calibrated: above 0 speaks for a machine, below 0 against.
+    """
+
+    kind: EvidenceKind
+    method: str
+    status: str
+    score: float | None = None
+    log10_lr: float | None = None
+    p_value: float | None = None
+    segments: tuple[Segment, ...] = ()
+    model_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a policy makes of the evidence. There is no label "human" or "real"."""
+
+    label: VerdictLabel
+    reasons: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    policy_id: str
+    policy_sha256: str

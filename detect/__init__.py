@@ -1,0 +1,1 @@
+"""Detectors of generated speech: front ends, scorers, training, calibration, metrics, policy -> verdict."""

@@ -1,0 +1,1 @@
+"""The only place where generators, marks, datasets, detectors and reports meet."""

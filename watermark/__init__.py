@@ -1,0 +1,1 @@
+"""Marks put on speech and read back: token mark, waveform marks, signed credentials."""
