@@ -42,11 +42,21 @@ class ModelFolder:
         """Hash of the weights file: the identity of the model in every record."""
         return self.checksums[str(self.card["weights"])]
 
-    def read_json(self, name: str) -> Any:
-        """A JSON file of the folder; raises `ModelMissing` when the folder does not list it."""
+    def read_bytes(self, name: str) -> bytes:
+        """A file of the folder, checked again as it is read.
+
+        Raises `ModelMissing` when the folder does not list it, `IntegrityError` when it has changed.
+        """
         if name not in self.checksums:
             raise ModelMissing(f"{self.path}: the model has no {name}; install a complete model folder")
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        content = (self.path / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.checksums[name]:
+            raise IntegrityError(f"{self.path / name}: changed while it was used; install the model again")
+        return content
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder; raises as `read_bytes`."""
+        return json.loads(self.read_bytes(name))
 
 
 def open_model(folder: Path) -> ModelFolder:

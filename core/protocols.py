@@ -5,9 +5,10 @@ Batches are lists in and lists out; a return type never depends on the size of t
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self
 
-from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Row, Segment, Tokens
+from .modelcard import ModelFolder
+from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Segment, Tokens
 
 
 class Progress(Protocol):
@@ -71,11 +72,16 @@ class WaveformMark(Protocol):
         ...
 
 
-@runtime_checkable
 class Scorer(Protocol):
     """Scores how much speech sounds generated. Registered by name in `detect/scorers`."""
 
     name: str
+    model: ModelFolder
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+        ...
 
     def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
         """Score 16 kHz audio inside `regions` (None: all of it).
@@ -84,13 +90,3 @@ class Scorer(Protocol):
         score of None.
         """
         ...
-
-
-class TrainableScorer(Scorer, Protocol):
-    """A scorer that can also be fitted, saved and loaded."""
-
-    def fit(self, rows: Sequence[Row], audio: Sequence[Audio], *, seed: int) -> None:
-        """Learn from labelled 16 kHz clips."""
-
-    def save(self, folder: Path) -> None:
-        """Write model files without their card; no pickles."""

@@ -1,6 +1,6 @@
 """Every reason and error code that a record can carry: what it means and what to do about it.
 
-Codes are stable: scripts and appeals rest on them. A code that is not in this table cannot leave the tool
+Codes are stable: scripts and appeals rest on them. A code that is not in these tables cannot leave the tool
 (tested), and `covoguard explain CODE` prints its entry.
 """
 
@@ -101,6 +101,11 @@ REASONS: dict[str, Reason] = _table(
     ),
     Reason("empty_file", "The file has no bytes.", "Obtain the file again."),
     Reason(
+        "too_large",
+        "The input has more bytes than covoguard reads.",
+        "Cut the recording into parts; a file of this size that claims to hold speech may be hostile.",
+    ),
+    Reason(
         "not_audio",
         "The file's content is of a kind that holds no sound: text, a page, an image, a playlist, an archive.",
         "Check the file. The suffix plays no part; the content decides.",
@@ -161,3 +166,32 @@ REASONS: dict[str, Reason] = _table(
         "Please report it with the message in the record; run with -v to see the details.",
     ),
 )
+
+STOPS: dict[str, Reason] = _table(
+    Reason(
+        "usage",
+        "The command, an option, the policy or a results file is wrong; nothing was scanned.",
+        "Read the message: it names the option or the file. `--help` shows what is allowed.",
+    ),
+    Reason(
+        "model_missing",
+        "A model file that the command needs is not installed.",
+        "Run `covoguard doctor`; install covoguard again or give a complete folder with --model.",
+    ),
+    Reason(
+        "key_missing",
+        "A secret key that the command needs is not there.",
+        "Ask whoever holds the keys of your organisation; never send a key by mail.",
+    ),
+    Reason(
+        "integrity",
+        "A file is not the one that its checksum lists: it was damaged or swapped.",
+        "Do not use it. Install it again from its source.",
+    ),
+    Reason(
+        "output_error",
+        "Results could not be written: the disk is full, or the output's folder refuses it.",
+        "Make room or choose another place. What was finished is kept in the .partial file that the message names.",
+    ),
+)
+"""Codes of errors that stop a command. No record carries them."""

@@ -1,0 +1,109 @@
+"""Two Gaussian mixtures over LFCC, bona fide and spoof: the baseline that every detector has to beat.
+
+Score: mean over frames of log p(frame | spoof) - log p(frame | bona fide), as in the ASVspoof 2019 and 2021 baselines
+(github.com/asvspoof-challenge/2021, LA/Baseline-LFCC-GMM), with our own features (`detect/lfcc.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .examples import Example
+
+COMPONENTS = 64
+FRAMES_PER_CLASS = 200_000
+WEIGHTS_NAME = "model.safetensors"
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of diagonal Gaussians: weights (k,), means and variances (k, d)."""
+
+    weights: FloatArray
+    means: FloatArray
+    variances: FloatArray
+
+    def log_likelihood(self, frames: FloatArray) -> FloatArray:
+        """Log density of each frame; (n, d) -> (n,)."""
+        precision = 1.0 / self.variances
+        constant = np.log(self.weights) - 0.5 * (
+            np.log(2 * np.pi * self.variances).sum(axis=1) + (self.means**2 * precision).sum(axis=1)
+        )
+        joint = constant + frames @ (self.means * precision).T - 0.5 * (frames**2) @ precision.T
+        peak = joint.max(axis=1)
+        return np.asarray(peak + np.log(np.exp(joint - peak[:, None]).sum(axis=1)))
+
+
+@dataclass(frozen=True)
+class MixturePair:
+    """One mixture per class."""
+
+    bonafide: Mixture
+    spoof: Mixture
+
+    def score(self, frames: FloatArray) -> float:
+        """Mean log likelihood ratio of the frames (n, d); higher is more synthetic."""
+        return float(np.mean(self.spoof.log_likelihood(frames) - self.bonafide.log_likelihood(frames)))
+
+
+def fit_pair(examples: Sequence[Example], *, seed: int) -> MixturePair:
+    """Fit both mixtures by EM (scikit-learn) on a class-balanced draw of frames from all copies."""
+    rng = np.random.default_rng(seed)
+    bonafide, spoof = (
+        _fit_mixture(_draw_frames([e for e in examples if e.spoof == is_spoof], rng), seed)
+        for is_spoof in (False, True)
+    )
+    return MixturePair(bonafide, spoof)
+
+
+def save_pairs(pairs: Sequence[MixturePair], folder: Path) -> str:
+    """Write the pairs as one safetensors file; -> its name."""
+    from safetensors.numpy import save_file
+
+    tensors = {
+        f"{index}.{label}.{name}": np.ascontiguousarray(getattr(getattr(pair, label), name), dtype=np.float32)
+        for index, pair in enumerate(pairs)
+        for label in ("bonafide", "spoof")
+        for name in ("weights", "means", "variances")
+    }
+    save_file(tensors, folder / WEIGHTS_NAME)
+    return WEIGHTS_NAME
+
+
+def load_pairs(content: bytes) -> list[MixturePair]:
+    """Read what `save_pairs` wrote."""
+    from safetensors.numpy import load
+
+    tensors = {name: value.astype(np.float64) for name, value in load(content).items()}
+    count = 1 + max(int(name.split(".")[0]) for name in tensors)
+
+    def mixture(index: int, label: str) -> Mixture:
+        weights, means, variances = (tensors[f"{index}.{label}.{n}"] for n in ("weights", "means", "variances"))
+        return Mixture(weights, means, variances)
+
+    return [MixturePair(mixture(index, "bonafide"), mixture(index, "spoof")) for index in range(count)]
+
+
+def _fit_mixture(frames: FloatArray, seed: int) -> Mixture:
+    from sklearn.mixture import GaussianMixture
+
+    fitted = GaussianMixture(
+        COMPONENTS, covariance_type="diag", reg_covar=1e-4, max_iter=50, tol=1e-2, random_state=seed
+    ).fit(frames)
+    return Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
+
+
+def _draw_frames(examples: Sequence[Example], rng: np.random.Generator) -> FloatArray:
+    """Frames from all copies, the same number from every clip."""
+    per_copy = max(1, FRAMES_PER_CLASS // sum(len(example.copies) for example in examples))
+    drawn = [
+        spectrum[rng.choice(len(spectrum), size=min(per_copy, len(spectrum)), replace=False)]
+        for example in examples
+        for spectrum in example.copies
+    ]
+    return np.concatenate(drawn).astype(np.float32)

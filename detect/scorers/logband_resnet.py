@@ -1,0 +1,54 @@
+"""The bundled detector: five small residual networks over log bands, run by onnxruntime.
+
+Front end and networks are one ONNX graph (`detect/network.py`); torch is needed to train it, never to scan.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from ...core.modelcard import ModelFolder
+from ...core.records import Audio, Evidence, Float32Array, Segment
+from ..calibration import Calibration
+from ..registry import SCORERS
+from ..scoring import open_bundled_or, read_calibration, score_speech
+
+
+@SCORERS.register("logband-resnet")
+class LogBandResNetScorer:
+    """Mean logit of the networks per window. Source: our own training, see the model's card."""
+
+    name = "logband-resnet"
+
+    def __init__(self, model: ModelFolder, calibration: Calibration, session: Any) -> None:
+        """`session` is an onnxruntime session that maps samples (1, n) to a score (1,)."""
+        self.model = model
+        self._calibration = calibration
+        self._session = session
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+        model = open_bundled_or(folder, cls.name)
+        return cls(model, read_calibration(model), _open_session(model.read_bytes(str(model.card["weights"]))))
+
+    def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
+        """Score windows over `regions` (None: the whole clip); see `score_speech`."""
+        return score_speech(audio, regions, self._score_window, self.model, self._calibration)
+
+    def _score_window(self, samples: Float32Array) -> float:
+        (scores,) = self._session.run(["score"], {"samples": samples[None]})
+        return float(scores[0])
+
+
+def _open_session(graph: bytes) -> Any:
+    """One thread: the order of summation, and so every bit of a score, must not depend on the machine's load."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.enable_mem_pattern = False  # windows differ in length
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,69 @@
+"""From a score per window to one piece of evidence: what all window detectors share."""
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from ..core.audio import resample
+from ..core.modelcard import ModelFolder, open_model
+from ..core.rates import DETECTOR_RATE_HZ
+from ..core.records import Audio, Evidence, Float32Array, ScoredSegment, Segment
+from .calibration import Calibration
+from .windows import pool, speech_windows
+
+CALIBRATION_NAME = "calibration.json"
+
+
+def open_bundled_or(folder: Path | None, name: str) -> ModelFolder:
+    """The model in `folder`, or the bundled one called `name`."""
+    return open_model(folder or Path(str(files(f"{__package__}.models"))) / name)
+
+
+def read_calibration(model: ModelFolder) -> Calibration:
+    """The calibration that lies beside the model's weights."""
+    return Calibration.from_object(model.read_json(CALIBRATION_NAME))
+
+
+def score_speech(
+    audio: Audio,
+    regions: Sequence[Segment] | None,
+    score_window: Callable[[Float32Array], float],
+    model: ModelFolder,
+    calibration: Calibration,
+) -> Evidence:
+    """Score windows over `regions` (None: the whole clip), pool and calibrate.
+
+    `score_window` takes 16 kHz samples (n,) of at least `windows.MIN_WINDOW_S`. Other rates are resampled here.
+    Status `not_scored` with scores of None: no speech, too little of it, silence, or samples that are not
+    finite or not mono.
+    """
+    nothing = Evidence("artifact", model.id, "not_scored", model_sha256=model.model_sha256)
+    if audio.samples.ndim != 1 or not np.isfinite(audio.samples).all():
+        return nothing
+    samples = resample(audio.samples, audio.rate_hz, DETECTOR_RATE_HZ)
+    duration_s = len(samples) / DETECTOR_RATE_HZ
+    speech = [Segment(0.0, duration_s)] if regions is None else regions
+    windows = [window for window in speech_windows(speech, duration_s) if np.any(_cut(samples, window))]
+    if not windows:
+        return nothing
+    scores = [score_window(_cut(samples, window)) for window in windows]
+    speech_s = sum(region.duration_s for region in speech)
+    score = pool(scores)
+    return Evidence(
+        kind="artifact",
+        method=model.id,
+        status="scored",
+        score=score,
+        log10_lr=calibration.apply(score, speech_s),
+        segments=tuple(
+            ScoredSegment(window.start_s, window.end_s, calibration.apply(window_score, window.duration_s))
+            for window, window_score in zip(windows, scores, strict=True)
+        ),
+        model_sha256=model.model_sha256,
+    )
+
+
+def _cut(samples: Float32Array, window: Segment) -> Float32Array:
+    return samples[round(window.start_s * DETECTOR_RATE_HZ) : round(window.end_s * DETECTOR_RATE_HZ)]

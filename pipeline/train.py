@@ -1,0 +1,206 @@
+"""Train a detector on a manifest: degraded copies, one model per fold, held-out figures, calibration, card.
+
+The saved detector is the mean of the fold models. Calibration and every figure come from clips whose generator
+family, speaker pool and source were outside the training of the model that scored them.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.audio import AudioReader, open_input
+from ..core.errors import UsageError
+from ..core.modelcard import seal_model, sha256_of_file
+from ..core.progress import Progress, silent
+from ..core.records import Float32Array, Row
+from ..core.version import __version__
+from ..datasets.degrade.chain import ChainRecipe, Sounds, degrade
+from ..datasets.degrade.conditions import CONDITIONS
+from ..datasets.manifest import read_manifest, read_recording_columns
+from ..datasets.probe import probe_scores, recording_numbers, simple_statistics
+from ..detect.examples import Example
+from ..detect.metrics.eer import eer
+from ..detect.scoring import CALIBRATION_NAME
+from ..detect.trainers import TRAINERS, Features, Trainer
+from .held_out import Trials, fit_final_calibration, held_out_figures
+
+log = logging.getLogger(__name__)
+
+MIN_CLIP_S = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What the trainer does not decide: copies, degradations, seed, processes."""
+
+    copies: int = 12
+    """Degraded copies per clip, beside the clip as it is."""
+    chain: ChainRecipe = field(default_factory=lambda: ChainRecipe(clean=0.15))
+    seed: int = 2026
+    jobs: int = 1
+
+
+def train(
+    manifest: Path,
+    folder: Path,
+    detector: str,
+    plan: TrainingPlan,
+    *,
+    sounds: Sounds | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> Mapping[str, Any]:
+    """Train `detector` on `manifest` and write a sealed model folder; -> its card.
+
+    `about` goes into the card as it is (licence, intended use, limits). Raises `UsageError` for an unknown
+    detector, a manifest with fewer than two folds, or a folder that holds files already.
+    """
+    rows = read_manifest(manifest)
+    if detector not in TRAINERS:
+        raise UsageError(f"{detector!r} cannot be trained; known: {', '.join(sorted(TRAINERS))}")
+    if len({row.split for row in rows}) < 2:
+        raise UsageError(f"{manifest}: all clips are in one fold; at least two are needed")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: not empty; give a new folder for the model")
+    trainer = TRAINERS[detector]()
+    clips = load_clips([manifest.parent / row.path for row in rows])
+    progress(1, 4, "degrading")
+    copies = degraded_features(trainer, clips, plan, sounds or Sounds())
+    conditions = condition_features(trainer, clips, plan)
+    progress(2, 4, "training")
+    models, trials = cross_validate(trainer, rows, copies, conditions, plan, progress)
+    progress(3, 4, "measuring")
+    folder.mkdir(parents=True, exist_ok=True)
+    calibration = fit_final_calibration(trials)
+    card = {
+        "id": detector,
+        "detector": detector,
+        "version": __version__,
+        "weights": trainer.save(models, folder),
+        **(about or {}),
+        "training": {
+            "manifest_sha256": sha256_of_file(manifest),
+            "clips": {label: sum(row.label == label for row in rows) for label in ("bonafide", "spoof")},
+            "families": len({row.family for row in rows if row.family}),
+            "bonafide_sources": len({row.source for row in rows if row.label == "bonafide"}),
+            "folds": sorted({str(row.split) for row in rows}),
+            "plan": asdict(plan),
+            "recipe": dict(trainer.describe()),
+        },
+        "shortcut_probe_eer": shortcut_probe(manifest, rows, clips, plan.seed),
+        "figures": held_out_figures(trials, seed=plan.seed),
+    }
+    (folder / CALIBRATION_NAME).write_text(calibration.to_json(), encoding="utf-8")
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    seal_model(folder)
+    progress(4, 4, "done")
+    return card
+
+
+def load_clips(paths: Sequence[Path]) -> list[Float32Array]:
+    """Decode through the reader, mix and resampler that scanning uses; raises `InputError` on the first bad file."""
+    clips = []
+    with AudioReader() as reader:
+        for path in paths:
+            with open_input(path) as opened:
+                clips.append(reader.read(opened).audio.samples)
+    return clips
+
+
+def degraded_features(
+    trainer: Trainer[Any], clips: Sequence[Float32Array], plan: TrainingPlan, sounds: Sounds
+) -> list[list[Features]]:
+    """Features of every clip as it is and of its degraded copies: [clip][copy]."""
+    work = partial(_copies_of, trainer, plan, sounds)
+    return _in_processes(work, list(enumerate(clips)), plan.jobs)
+
+
+def condition_features(
+    trainer: Trainer[Any], clips: Sequence[Float32Array], plan: TrainingPlan
+) -> list[dict[str, Features]]:
+    """Features of every clip under each fixed test condition: [clip][condition]."""
+    work = partial(_conditions_of, trainer, plan)
+    return _in_processes(work, list(enumerate(clips)), plan.jobs)
+
+
+def cross_validate(
+    trainer: Trainer[Any],
+    rows: Sequence[Row],
+    copies: Sequence[Sequence[Features]],
+    conditions: Sequence[Mapping[str, Features]],
+    plan: TrainingPlan,
+    progress: Progress,
+) -> tuple[list[Any], Trials]:
+    """One model per fold, trained on the other folds; -> (models, scores of the held-out clips)."""
+    examples = [
+        Example(row.label == "spoof", _group(row), spectra) for row, spectra in zip(rows, copies, strict=True)
+    ]
+    scores: dict[str, npt.NDArray[np.float64]] = {name: np.full(len(rows), np.nan) for name in CONDITIONS}
+    models = []
+    for number, fold in enumerate(sorted({str(row.split) for row in rows})):
+        log.info("fold %s", fold)
+        inside = [example for example, row in zip(examples, rows, strict=True) if row.split != fold]
+        model = trainer.fit(inside, seed=plan.seed + number, progress=progress)
+        for index, row in enumerate(rows):
+            if row.split == fold:
+                for name, features in conditions[index].items():
+                    scores[name][index] = trainer.score(model, features)
+        models.append(model)
+    return models, Trials(rows=tuple(rows), scores=scores)
+
+
+def shortcut_probe(
+    manifest: Path, rows: Sequence[Row], clips: Sequence[Float32Array], seed: int
+) -> dict[str, float | None]:
+    """EER of boosting on what the files say (columns `orig_*`) and on eight simple statistics of the sound."""
+    is_spoof = np.array([row.label == "spoof" for row in rows])
+    folds = [str(row.split) for row in rows]
+    sources = {
+        "recording_metadata": recording_numbers(read_recording_columns(manifest)),
+        "simple_statistics": np.array([simple_statistics(clip) for clip in clips]),
+    }
+    return {
+        name: eer(probe_scores(numbers, is_spoof, folds, seed=seed), is_spoof) if numbers.shape[1] else None
+        for name, numbers in sources.items()
+    }
+
+
+def _group(row: Row) -> str:
+    return str((row.family if row.label == "spoof" else row.source) or row.generator or row.speaker)
+
+
+def _copies_of(
+    trainer: Trainer[Any], plan: TrainingPlan, sounds: Sounds, numbered: tuple[int, Float32Array]
+) -> list[Features]:
+    index, samples = numbered
+    degraded = (
+        degrade(samples, plan.chain, sounds, np.random.default_rng([plan.seed, copy, index]))[0]
+        for copy in range(plan.copies)
+    )
+    return [trainer.features(samples), *(trainer.features(copy) for copy in degraded)]
+
+
+def _conditions_of(
+    trainer: Trainer[Any], plan: TrainingPlan, numbered: tuple[int, Float32Array]
+) -> dict[str, Features]:
+    index, samples = numbered
+    return {
+        name: trainer.features(condition(samples, np.random.default_rng([plan.seed, 1_000_000 + index])))
+        for name, condition in CONDITIONS.items()
+    }
+
+
+def _in_processes(work: Any, items: Sequence[Any], jobs: int) -> list[Any]:
+    if jobs <= 1:
+        return [work(item) for item in items]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(work, items, chunksize=16))
