@@ -6,6 +6,7 @@ over windows changes the distribution of the score with its length, so the map m
 speech, and is fitted on the pooled score. The result is cut off at what the number of trials can support.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -69,13 +70,21 @@ class Calibration:
         log10_lr = chosen.slope * score + chosen.offset
         return max(-self.clip_log10_lr, min(self.clip_log10_lr, log10_lr))
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for `json.dump`; `from_json` reads them back to an equal record."""
-        return {"bins": [asdict(each) for each in self.bins], "clip_log10_lr": self.clip_log10_lr}
+    def to_json(self) -> str:
+        """JSON text that `from_json` reads back to an equal record."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, parsed: object) -> "Calibration":
-        """From parsed JSON; raises `UsageError` for anything unknown, missing or of another type."""
+    def from_json(cls, text: str) -> "Calibration":
+        """Read the text of `to_json`; raises `UsageError` for anything unknown, missing or of another type."""
+        try:
+            return cls.from_object(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise UsageError(f"calibration: not JSON ({error}); install the model again") from None
+
+    @classmethod
+    def from_object(cls, parsed: object) -> "Calibration":
+        """As `from_json`, from JSON that has been parsed already."""
         table = _checked_table(parsed, cls, "calibration")
         if not isinstance(table["bins"], list):
             raise UsageError("calibration: 'bins' must be a list; install the model again")
@@ -86,9 +95,7 @@ class Calibration:
         )
 
 
-def fit_affine(
-    scores: npt.ArrayLike, is_spoof: npt.ArrayLike, *, prior_spoof: float = 0.5, l2: float = 1e-3
-) -> Affine:
+def fit_affine(scores: npt.ArrayLike, is_spoof: npt.ArrayLike, *, prior_spoof: float = 0.5, l2: float = 1e-3) -> Affine:
     """Slope >= 0 and offset that make `scores` (n,) log10 likelihood ratios.
 
     Minimises the cross-entropy with the classes weighted as `prior_spoof` and 1 - `prior_spoof`, however many

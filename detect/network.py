@@ -78,7 +78,8 @@ class LogBandResNet(nn.Module):
     def forward(self, bands: Tensor) -> Tensor:
         """Give one logit per clip."""
         maps = self.stages(self.stem(bands[:, None]))
-        return self.head(self.pool(self.squeeze(maps.flatten(1, 2))))[:, 0]
+        logits: Tensor = self.head(self.pool(self.squeeze(maps.flatten(1, 2))))
+        return logits[:, 0]
 
 
 class Detector(nn.Module):

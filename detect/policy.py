@@ -97,9 +97,7 @@ def load_policy(path: Path | None = None) -> Policy:
     return policy
 
 
-def decide(
-    evidence: Sequence[Evidence], quality: Quality | None, error_code: str | None, policy: Policy
-) -> Verdict:
+def decide(evidence: Sequence[Evidence], quality: Quality | None, error_code: str | None, policy: Policy) -> Verdict:
     """The verdict on one file. A code that decided comes before a code that merely adds to it.
 
     `error_code` is why the file could not be analysed, or None; then `quality` is needed. Only calibrated
@@ -108,9 +106,7 @@ def decide(
     shortcoming or a suspicious window more can therefore only make a verdict more careful.
     """
     labels = _labels_by_code(evidence, quality, error_code, policy)
-    label: VerdictLabel = min(
-        (each for each in labels.values() if each is not None), key=_MOST_CAREFUL_FIRST.index
-    )
+    label: VerdictLabel = min((each for each in labels.values() if each is not None), key=_MOST_CAREFUL_FIRST.index)
     reasons = sorted(labels, key=lambda code: labels[code] != label)  # stable: keeps the order otherwise
     return Verdict(label, tuple(reasons), tuple(evidence), policy.id, policy.sha256)
 
@@ -165,9 +161,7 @@ def _labels_by_code(
     return {**from_evidence, **limited}
 
 
-def _labels_from_evidence(
-    evidence: Sequence[Evidence], thresholds: Thresholds
-) -> dict[str, VerdictLabel | None]:
+def _labels_from_evidence(evidence: Sequence[Evidence], thresholds: Thresholds) -> dict[str, VerdictLabel | None]:
     artifacts = [each for each in evidence if each.kind == "artifact"]
     given = [each.log10_lr for each in artifacts if each.log10_lr is not None]
     ratios = [log10_lr for log10_lr in given if math.isfinite(log10_lr)]

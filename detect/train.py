@@ -63,7 +63,7 @@ def _train(
     examples: Sequence[Example], recipe: TrainingRecipe, rng: np.random.Generator, progress: Progress
 ) -> LogBandResNet:
     network = LogBandResNet().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    average = copy.deepcopy(network)
+    average: LogBandResNet = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -150,7 +150,7 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, spectra: Tensor,
         logits = network(spectra)
     loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimiser.step()
     return float(loss.detach())

@@ -6,6 +6,7 @@ family, speaker pool and source were outside the training of the model that scor
 
 import json
 import logging
+import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -35,7 +36,7 @@ from .held_out import Trials, fit_final_calibration, held_out_figures
 
 log = logging.getLogger(__name__)
 
-MIN_CLIP_S = 1.0
+ABOUT_KEYS = ("summary", "licence", "not_for", "limits")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,25 @@ def load_clips(paths: Sequence[Path]) -> list[Float32Array]:
     return clips
 
 
+def load_sounds(noise_folder: Path | None, rooms_folder: Path | None) -> Sounds:
+    """Every sound file in the two folders, in order of name; raises `UsageError` for a folder without any."""
+    return Sounds(noises=_load_folder(noise_folder), rooms=_load_folder(rooms_folder))
+
+
+def read_about(path: Path | None) -> Mapping[str, Any]:
+    """The words of a card from a TOML file; raises `UsageError` when it cannot be read or holds other keys."""
+    if path is None:
+        return {}
+    try:
+        about = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML ({error})") from error
+    unknown = sorted(set(about) - set(ABOUT_KEYS))
+    if unknown:
+        raise UsageError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(ABOUT_KEYS)}")
+    return about
+
+
 def degraded_features(
     trainer: Trainer[Any], clips: Sequence[Float32Array], plan: TrainingPlan, sounds: Sounds
 ) -> list[list[Features]]:
@@ -172,6 +192,15 @@ def shortcut_probe(
         name: eer(probe_scores(numbers, is_spoof, folds, seed=seed), is_spoof) if numbers.shape[1] else None
         for name, numbers in sources.items()
     }
+
+
+def _load_folder(folder: Path | None) -> list[Float32Array]:
+    if folder is None:
+        return []
+    paths = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise UsageError(f"{folder}: no sound files here")
+    return load_clips(paths)
 
 
 def _group(row: Row) -> str:

@@ -1,0 +1,114 @@
+"""A model's card as a page to read: what it was trained on, how it fares, what it must not be used for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+CONDITIONS_NOTE = "All rates come from clips whose generator family, speaker pool and source were held out."
+
+
+def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
+    """`card.json` as Markdown."""
+    figures: Mapping[str, Any] = card["figures"]
+    return (
+        "\n\n".join(
+            [
+                f"# {card['id']}@{card['version']}",
+                str(card.get("summary", "")),
+                f"- weights: `{card['weights']}`, sha256 `{model_sha256}`\n- licence: {card.get('licence', 'not stated')}",
+                "## Not for",
+                _bullets(card.get("not_for", [])),
+                "## Limits",
+                _bullets(card.get("limits", [])),
+                "## Data and training",
+                _data(card["training"]),
+                "## Shortcut probe",
+                _probe(card["shortcut_probe_eer"]),
+                f"## Figures\n\n{CONDITIONS_NOTE}",
+                _headline(figures),
+                "### By test condition, thresholds carried over from the other folds",
+                _conditions(figures),
+                "### By kind of generation",
+                _table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
+                "### By generator family, hardest first",
+                _table(
+                    ["family", "EER", "clips"],
+                    [[k, _percent(v["eer"]), v["clips"]] for k, v in figures.get("eer_by_family", {}).items()],
+                ),
+                "### Genuine speech flagged as synthetic, by source",
+                _table(
+                    ["source", "flagged", "clips"],
+                    [[k, _percent(v["fpr"]), v["clips"]] for k, v in figures["false_alarms_by_source"].items()],
+                ),
+            ]
+        ).rstrip()
+        + "\n"
+    )
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    low, high = figures["eer_pooled_ci95"] or (None, None)
+    rows: Sequence[Sequence[object]] = [
+        ["EER, pooled over the folds", f"{_percent(figures['eer_pooled'])} (95 % {_percent(low)} to {_percent(high)})"],
+        ["EER, macro mean over families", _percent(figures.get("eer_macro_mean_over_families"))],
+        ["EER, genuine and generated speech of the same voices", _percent(figures["eer_matched_voices"])],
+        ["AUC", _number(figures["auc"])],
+        ["minDCF / actDCF (ASVspoof 5)", f"{_number(figures['min_dcf'])} / {_number(figures['act_dcf_cross_fitted'])}"],
+        ["min Cllr / Cllr", f"{_number(figures['min_cllr'])} / {_number(figures['cllr_cross_fitted'])}"],
+        ["trials", f"{figures['trials']['bonafide']} bona fide, {figures['trials']['spoof']} spoof"],
+    ]
+    return _table(["measure", "value"], rows)
+
+
+def _conditions(figures: Mapping[str, Any]) -> str:
+    transferred = figures["operating_point"]["transferred_across_folds"]
+    rows = [
+        [
+            name,
+            _percent(value),
+            _percent(transferred[name]["bonafide_synthetic"]),
+            _percent(transferred[name]["spoof_synthetic"]),
+            _percent(transferred[name]["bonafide_no_evidence"]),
+            _percent(transferred[name]["spoof_no_evidence"]),
+        ]
+        for name, value in figures["eer_by_condition"].items()
+    ]
+    verdicts = ("genuine: synthetic", "spoof: synthetic", "genuine: no evidence", "spoof: no evidence")
+    return _table(["condition", "EER", *verdicts], rows)
+
+
+def _data(training: Mapping[str, Any]) -> str:
+    clips = training["clips"]
+    return _bullets(
+        [
+            f"{clips['bonafide']} bona fide clips of {training['bonafide_sources']} sources, {clips['spoof']} spoof "
+            f"clips of {training['families']} generator families",
+            f"{len(training['folds'])} folds; the detector is the mean of the fold models",
+            f"manifest sha256 `{training['manifest_sha256']}`",
+            *(f"{name}: {value}" for name, value in training["recipe"].items()),
+        ]
+    )
+
+
+def _probe(probe: Mapping[str, float | None]) -> str:
+    lines = [f"{name.replace('_', ' ')}: {_percent(value)}" for name, value in probe.items()]
+    return (
+        "EER of gradient boosting that never hears the speech, over the same folds. 50 % is chance; the further below, "
+        "the more the collection gives its labels away:\n\n" + _bullets(lines)
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _bullets(lines: Iterable[object]) -> str:
+    return "\n".join(f"- {line}" for line in lines) or "- not stated"
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"

@@ -1,0 +1,25 @@
+"""Settings and helpers for all tests."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from hypothesis import settings
+
+# Tests never time anything: a busy machine must not fail them. Fixed examples, so that a run can be repeated.
+settings.register_profile("covoguard", deadline=None, derandomize=True)
+settings.load_profile("covoguard")
+
+
+def _load_helper(name: str) -> None:
+    """Make tests/<name>.py importable by its bare name, without this folder, with its `datasets`, on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+_load_helper("sound_files")
+_load_helper("hostile_files")

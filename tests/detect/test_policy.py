@@ -1,0 +1,341 @@
+import math
+from dataclasses import replace
+
+import pytest
+from covoguard.core.audio.facts import Quality
+from covoguard.core.errors import UsageError
+from covoguard.core.reasons import REASONS
+from covoguard.core.records import Evidence, ScoredSegment, Segment
+from covoguard.detect.policy import (
+    EFFECTS,
+    QUALITY_CODES,
+    QualityLimits,
+    Thresholds,
+    decide,
+    load_policy,
+    posterior,
+    quality_reasons,
+)
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+# The tests of the rules stand on numbers of their own, not on those of the bundled file.
+POLICY = replace(
+    load_policy(),
+    thresholds=Thresholds(synthetic_min_log10_lr=2.0, no_evidence_max_log10_lr=-1.0, suspicious_window_log10_lr=1.0),
+    quality=QualityLimits(
+        no_speech_max_s=0.5,
+        min_speech_s=2.0,
+        min_snr_db=10.0,
+        min_bandwidth_hz=4000.0,
+        max_clipping_share=0.01,
+    ),
+    effects={
+        "no_speech": "not_analysable",
+        "too_short": "not_analysable",
+        "narrowband": "inconclusive",
+        "low_snr": "inconclusive",
+        "clipped": "no_clearance",
+        "partial": "no_clearance",
+        "too_long": "note",
+    },
+)
+GOOD = Quality(
+    speech_s=10.0,
+    speech=(Segment(0.0, 10.0),),
+    snr_db=30.0,
+    bandwidth_hz=8000.0,
+    clipping_share=0.0,
+    dc_offset=0.0,
+    partial=False,
+    too_long=False,
+)
+SHORTCOMINGS = {
+    "no_speech": {"speech_s": 0.5},
+    "too_short": {"speech_s": 1.9},
+    "narrowband": {"bandwidth_hz": 3999.0},
+    "low_snr": {"snr_db": 9.9},
+    "clipped": {"clipping_share": 0.02},
+    "partial": {"partial": True},
+    "too_long": {"too_long": True},
+}
+CAREFUL_FIRST = ("not_analysable", "inconclusive", "no_evidence", "synthetic")
+
+
+def artifact(log10_lr, *windows):
+    segments = tuple(ScoredSegment(4.0 * i, 4.0 * i + 4.0, window) for i, window in enumerate(windows))
+    return Evidence("artifact", "detector@1", "scored", score=0.1, log10_lr=log10_lr, segments=segments)
+
+
+def verdict(log10_lr, *windows, quality=GOOD, policy=POLICY):
+    return decide([artifact(log10_lr, *windows)], quality, None, policy)
+
+
+def outcome(result):
+    return result.label, result.reasons
+
+
+# --- what the evidence says -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("log10_lr", "expected"),
+    [
+        (5.0, ("synthetic", ("strong_artifacts",))),
+        (2.0, ("synthetic", ("strong_artifacts",))),
+        (1.999, ("inconclusive", ("between_thresholds",))),
+        (-0.999, ("inconclusive", ("between_thresholds",))),
+        (-1.0, ("no_evidence", ("below_threshold",))),
+        (-9.0, ("no_evidence", ("below_threshold",))),
+    ],
+)
+def test_thresholds_belong_to_the_decided_side(log10_lr, expected):
+    assert outcome(verdict(log10_lr)) == expected
+
+
+def test_verdict_carries_evidence_and_policy():
+    evidence = (artifact(3.0), artifact(4.0))
+    result = decide(list(evidence), GOOD, None, POLICY)
+    assert result.evidence == evidence
+    assert (result.policy_id, result.policy_sha256) == (POLICY.id, POLICY.sha256)
+
+
+def test_a_suspicious_window_keeps_a_low_file_from_clearance():
+    assert outcome(verdict(-3.0, -3.0, 1.0)) == ("inconclusive", ("suspicious_segment", "below_threshold"))
+    assert outcome(verdict(-3.0, -3.0, 0.99)) == ("no_evidence", ("below_threshold",))
+    assert outcome(verdict(0.0, 1.5)) == ("inconclusive", ("between_thresholds", "suspicious_segment"))
+    assert outcome(verdict(3.0, 9.0)) == ("synthetic", ("strong_artifacts",))
+
+
+def test_segments_without_a_ratio_raise_no_suspicion():
+    plain = replace(artifact(-3.0), segments=(Segment(0.0, 4.0),))
+    assert outcome(decide([plain], GOOD, None, POLICY)) == ("no_evidence", ("below_threshold",))
+
+
+def test_detectors_must_agree():
+    assert outcome(decide([artifact(2.0), artifact(9.0)], GOOD, None, POLICY))[0] == "synthetic"
+    assert outcome(decide([artifact(-1.0), artifact(-9.0)], GOOD, None, POLICY))[0] == "no_evidence"
+    for disagreeing in (
+        [artifact(9.0), artifact(0.0)],
+        [artifact(-9.0), artifact(0.0)],
+        [artifact(9.0), artifact(-9.0)],
+    ):
+        assert outcome(decide(disagreeing, GOOD, None, POLICY)) == ("inconclusive", ("between_thresholds",))
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        [],
+        [artifact(None)],
+        [artifact(math.nan)],
+        [artifact(math.inf)],
+        [replace(artifact(9.0), kind="token_mark")],
+        [replace(artifact(9.0), kind="credentials"), artifact(None, 5.0)],
+    ],
+)
+def test_without_a_calibrated_score_nothing_is_decided(evidence):
+    assert outcome(decide(evidence, GOOD, None, POLICY)) == ("not_analysable", ("no_detector",))
+
+
+def test_a_detector_without_a_score_does_not_silence_the_others():
+    assert outcome(decide([artifact(None), artifact(3.0)], GOOD, None, POLICY))[0] == "synthetic"
+
+
+# --- what the recording allows -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "high", "between", "low"),
+    [
+        ("no_speech", "not_analysable", "not_analysable", "not_analysable"),
+        ("too_short", "not_analysable", "not_analysable", "not_analysable"),
+        ("narrowband", "inconclusive", "inconclusive", "inconclusive"),
+        ("low_snr", "inconclusive", "inconclusive", "inconclusive"),
+        ("clipped", "synthetic", "inconclusive", "inconclusive"),
+        ("partial", "synthetic", "inconclusive", "inconclusive"),
+        ("too_long", "synthetic", "inconclusive", "no_evidence"),
+    ],
+)
+def test_each_effect_on_each_verdict(code, high, between, low):
+    quality = replace(GOOD, **SHORTCOMINGS[code])
+    for log10_lr, label in ((3.0, high), (0.0, between), (-3.0, low)):
+        result = verdict(log10_lr, quality=quality)
+        assert result.label == label
+        assert code in result.reasons
+
+
+def test_what_decided_comes_first():
+    narrow = replace(GOOD, bandwidth_hz=3000.0)
+    assert verdict(3.0, quality=narrow).reasons == ("narrowband", "strong_artifacts")
+    assert verdict(-3.0, quality=narrow).reasons == ("narrowband", "below_threshold")
+    assert verdict(0.0, quality=narrow).reasons == ("between_thresholds", "narrowband")
+    clipped = replace(GOOD, clipping_share=0.5)
+    assert verdict(3.0, quality=clipped).reasons == ("strong_artifacts", "clipped")
+    assert verdict(-3.0, quality=clipped).reasons == ("clipped", "below_threshold")
+    worst = replace(clipped, snr_db=0.0, speech_s=1.0, partial=True, too_long=True)
+    assert verdict(3.0, quality=worst).reasons == ("too_short", "low_snr", "clipped", "partial", "too_long")
+    mixed = replace(clipped, snr_db=0.0, too_long=True)
+    assert verdict(-3.0, 5.0, quality=mixed).reasons == (
+        "suspicious_segment", "low_snr", "clipped", "below_threshold", "too_long",
+    )  # fmt: skip
+
+
+def test_a_recording_without_enough_speech_needs_no_detector_to_say_so():
+    short = replace(GOOD, speech_s=1.0)
+    assert outcome(decide([artifact(None)], short, None, POLICY)) == ("not_analysable", ("too_short",))
+    narrow = replace(GOOD, bandwidth_hz=3000.0)
+    assert outcome(decide([], narrow, None, POLICY)) == ("not_analysable", ("no_detector", "narrowband"))
+
+
+@pytest.mark.parametrize("code", QUALITY_CODES)
+def test_quality_reasons_one_by_one(code):
+    assert quality_reasons(replace(GOOD, **SHORTCOMINGS[code]), POLICY) == (code,)
+
+
+def test_values_at_their_limit_are_good_enough():
+    at_limit = replace(GOOD, speech_s=2.0, snr_db=10.0, bandwidth_hz=4000.0, clipping_share=0.01)
+    assert quality_reasons(at_limit, POLICY) == ()
+    assert quality_reasons(replace(GOOD, speech_s=0.51), POLICY) == ("too_short",)
+
+
+def test_what_was_not_measured_is_not_good():
+    unknown = replace(GOOD, snr_db=None, bandwidth_hz=None)
+    assert quality_reasons(unknown, POLICY) == ("narrowband", "low_snr")
+    nan = replace(GOOD, snr_db=math.nan, bandwidth_hz=math.nan, clipping_share=math.nan)
+    assert quality_reasons(nan, POLICY) == ("narrowband", "low_snr", "clipped")
+    assert quality_reasons(replace(GOOD, speech_s=math.nan), POLICY) == ("no_speech",)
+
+
+def test_silence_is_told_once():
+    silence = replace(GOOD, speech_s=0.0, speech=(), snr_db=None, bandwidth_hz=None)
+    assert quality_reasons(silence, POLICY) == ("no_speech",)
+
+
+# --- errors ------------------------------------------------------------------------------------------------
+
+
+def test_an_error_comes_first_and_settles_it():
+    damaged = replace(GOOD, partial=True, speech_s=1.0)
+    assert outcome(decide([], None, "not_audio", POLICY)) == ("not_analysable", ("not_audio",))
+    assert outcome(decide([artifact(9.0)], damaged, "internal_error", POLICY)) == (
+        "not_analysable",
+        ("internal_error", "too_short", "partial"),
+    )
+    assert outcome(decide([], damaged, "partial", POLICY)) == ("not_analysable", ("partial", "too_short"))
+
+
+def test_what_cannot_be_a_record_is_refused():
+    with pytest.raises(UsageError, match="made_up"):
+        decide([], None, "made_up", POLICY)
+    with pytest.raises(UsageError, match="quality"):
+        decide([artifact(9.0)], None, None, POLICY)
+
+
+# --- promises ----------------------------------------------------------------------------------------------
+
+ratios = st.one_of(st.none(), st.floats(-5, 5), st.sampled_from([2.0, -1.0, 1.0, math.nan, math.inf]))
+evidences = st.lists(
+    st.builds(lambda ratio, windows: artifact(ratio, *windows), ratios, st.lists(st.floats(-5, 5), max_size=2)),
+    max_size=3,
+)
+optional = st.one_of(st.none(), st.floats(0, 100))
+qualities = st.builds(
+    lambda **change: replace(GOOD, **change),
+    speech_s=st.floats(0, 20),
+    snr_db=optional,
+    bandwidth_hz=st.one_of(st.none(), st.floats(0, 8000)),
+    clipping_share=st.floats(0, 0.1),
+    partial=st.booleans(),
+    too_long=st.booleans(),
+)
+
+
+def is_consistent(effects):
+    replaced = [EFFECTS.index(effects[code]) for code in ("too_short", "narrowband", "low_snr")]
+    return EFFECTS.index(effects["no_speech"]) <= min(replaced)
+
+
+policies = st.builds(
+    lambda effects: replace(POLICY, effects=effects),
+    st.fixed_dictionaries({code: st.sampled_from(EFFECTS) for code in QUALITY_CODES}).filter(is_consistent),
+)
+
+
+def care(result):
+    return CAREFUL_FIRST.index(result.label)
+
+
+@given(evidences, qualities, policies)
+def test_reasons_are_known_distinct_and_never_missing(evidence, quality, policy):
+    result = decide(evidence, quality, None, policy)
+    assert result.reasons
+    assert len(set(result.reasons)) == len(result.reasons)
+    assert set(result.reasons) <= set(REASONS)
+
+
+@given(st.floats(-5, 5), st.floats(0, 10), st.lists(st.floats(-5, 5), max_size=3), qualities, policies)
+def test_raising_the_ratio_never_moves_away_from_synthetic(log10_lr, step, windows, quality, policy):
+    order = ("no_evidence", "inconclusive", "synthetic")
+    before = verdict(log10_lr, *windows, quality=quality, policy=policy)
+    after = verdict(log10_lr + step, *windows, quality=quality, policy=policy)
+    higher_windows = [window + step for window in windows]
+    all_after = verdict(log10_lr + step, *higher_windows, quality=quality, policy=policy)
+    if before.label == "not_analysable":
+        assert after.label == all_after.label == "not_analysable"
+    else:
+        assert order.index(before.label) <= order.index(after.label) <= order.index(all_after.label)
+
+
+@given(evidences, qualities, policies, st.sampled_from(sorted(SHORTCOMINGS)))
+def test_a_shortcoming_more_never_decides_for_or_against(evidence, quality, policy, code):
+    assume(not (code == "too_short" and quality.speech_s < 1.9))  # it would add speech, not take some away
+    before = decide(evidence, quality, None, policy)
+    after = decide(evidence, replace(quality, **SHORTCOMINGS[code]), None, policy)
+    assert after.label == before.label or after.label in ("not_analysable", "inconclusive")
+    assert care(after) <= care(before)
+
+
+@given(evidences, qualities, policies, st.sampled_from(QUALITY_CODES))
+def test_a_stricter_effect_never_decides_for_or_against(evidence, quality, policy, code):
+    from_strict_to_mild = [
+        decide(evidence, quality, None, replace(policy, effects={**policy.effects, code: effect})) for effect in EFFECTS
+    ]
+    assert [care(result) for result in from_strict_to_mild] == sorted(care(result) for result in from_strict_to_mild)
+
+
+@given(evidences, qualities, policies, st.floats(-5, 5))
+def test_a_detector_more_never_decides_for_or_against(evidence, quality, policy, log10_lr):
+    before = decide(evidence, quality, None, policy)
+    assume("no_detector" not in before.reasons)  # the first detector may decide
+    after = decide([*evidence, artifact(log10_lr)], quality, None, policy)
+    assert after.label in (before.label, "inconclusive")
+
+
+@given(evidences, qualities, policies)
+def test_the_order_of_the_evidence_plays_no_part(evidence, quality, policy):
+    forwards = decide(evidence, quality, None, policy)
+    assert outcome(decide(evidence[::-1], quality, None, policy)) == outcome(forwards)
+
+
+# --- posterior ---------------------------------------------------------------------------------------------
+
+
+def test_posterior_of_hand_worked_cases():
+    assert posterior(0.0, 0.3) == pytest.approx(0.3)
+    assert posterior(1.0, 0.5) == pytest.approx(10 / 11)
+    assert posterior(2.0, 0.01) == pytest.approx(1 / (1 + 99 / 100))
+    assert posterior(-1.0, 0.5) == pytest.approx(1 / 11)
+    assert posterior(1e6, 0.5) == 1.0
+    assert posterior(-1e6, 0.5) == 0.0
+
+
+@pytest.mark.parametrize(("log10_lr", "prior"), [(math.nan, 0.5), (0.0, 0.0), (0.0, 1.0), (0.0, math.nan)])
+def test_posterior_needs_a_number_and_a_prior(log10_lr, prior):
+    with pytest.raises(UsageError):
+        posterior(log10_lr, prior)
+
+
+@given(st.floats(-300, 300), st.floats(1e-9, 1 - 1e-9))
+def test_posterior_is_symmetric(log10_lr, prior):
+    assert posterior(log10_lr, prior) + posterior(-log10_lr, 1 - prior) == pytest.approx(1)
