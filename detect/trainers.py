@@ -9,7 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load, save_file
 
+from ..core.modelcard import ModelFolder
 from ..core.progress import Progress
 from ..core.records import Float32Array
 from .examples import Example
@@ -20,6 +22,9 @@ from .network import Detector, LogBandResNet
 from .train import TrainingRecipe, train_network
 
 M = TypeVar("M")
+GRAPH_NAME = "model.onnx"
+STATE_NAME = "model.safetensors"
+
 Features = npt.NDArray[np.float16]
 
 
@@ -71,9 +76,11 @@ class NetworkTrainer(Trainer[LogBandResNet]):
         return float(model(bands - bands.mean(dim=2, keepdim=True))[0])
 
     def save(self, models: Sequence[LogBandResNet], folder: Path) -> str:
-        """Export front end and networks as one graph."""
-        export_onnx(Detector(list(models)), folder / "model.onnx")
-        return "model.onnx"
+        """Export front end and networks as one graph; their weights lie beside it for whoever trains on."""
+        detector = Detector(list(models))
+        export_onnx(detector, folder / GRAPH_NAME)
+        save_file({name: value.contiguous() for name, value in detector.state_dict().items()}, folder / STATE_NAME)
+        return GRAPH_NAME
 
     def describe(self) -> Mapping[str, Any]:
         """Every number of the recipe."""
@@ -105,6 +112,15 @@ class MixtureTrainer(Trainer[MixturePair]):
 
 
 TRAINERS: Mapping[str, type[Trainer[Any]]] = {"logband-resnet": NetworkTrainer, "lfcc-gmm": MixtureTrainer}
+
+
+def load_detector(model: ModelFolder) -> Detector:
+    """The torch twin of an exported detector, in evaluation mode."""
+    state = load(model.read_bytes(STATE_NAME))
+    count = 1 + max(int(name.split(".")[1]) for name in state)
+    detector = Detector([LogBandResNet() for _ in range(count)])
+    detector.load_state_dict(state)
+    return detector.eval()
 
 
 def export_onnx(detector: Detector, path: Path) -> None:

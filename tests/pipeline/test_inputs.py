@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from covoguard.core.errors import UsageError
 from covoguard.pipeline.inputs import InputWalk, Source, listed_paths
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from speech_and_model import spoken, write_wav
+
 from covoguard.core.audio import DecodeLimits
 from covoguard.core.errors import InputError, ModelMissing
 from covoguard.core.records import Evidence, ScoredSegment
@@ -39,9 +41,9 @@ class PeakScorer:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_speech, write_wav):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scan")
-    speech = make_speech(1.5)
+    speech = spoken(1.5)
     for number in range(4):
         write_wav(folder / f"{number}.wav", (0.2 + 0.2 * number) * speech)
     for number in range(3):

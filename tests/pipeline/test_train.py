@@ -16,6 +16,7 @@ from covoguard.detect.trainers import TRAINERS, NetworkTrainer
 from covoguard.pipeline.train import TrainingPlan, read_about, train
 from covoguard.reports.model_card import render_model_card
 
+COLUMNS = ("clip", "file", "label", "generator", "family", "kind", "source", "speaker", "fold", "orig_sr")
 PLAN = TrainingPlan(copies=1, chain=ChainRecipe(clean=1.0), seed=7)
 
 
@@ -35,7 +36,7 @@ def manifest(tmp_path_factory):
     rng = np.random.default_rng(1)
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow("clip file label generator family kind source speaker fold orig_sr".split())
+        writer.writerow(COLUMNS)
         for index in range(32):
             spoof, fold, half = index % 2 == 1, (index // 2) % 2, (index // 4) % 2
             name, group = f"{index}.flac", f"{fold}{half}"
@@ -51,7 +52,8 @@ def trained(request, manifest, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / request.param
     about = {"summary": "A made-up detector.", "licence": "Apache-2.0", "not_for": ["anything real"], "limits": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRAINERS, "logband-resnet", lambda: NetworkTrainer(TrainingRecipe(epochs=30, batch=8, crop_s=1.0)))
+        recipe = TrainingRecipe(epochs=30, batch=8, crop_s=1.0)
+        patch.setitem(TRAINERS, "logband-resnet", lambda: NetworkTrainer(recipe))
         return folder, train(manifest, folder, request.param, PLAN, about=about)
 
 
