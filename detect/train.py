@@ -31,9 +31,9 @@ FRAMES_PER_S = 16_000 / HOP_SAMPLES
 class TrainingRecipe:
     """Everything that shapes the training, so that a card can state it."""
 
-    epochs: int = 40
-    batch: int = 64
-    crop_s: float = 2.0
+    epochs: int = 30
+    batch: int = 48
+    crop_s: float = 3.0
     learning_rate: float = 2e-3
     weight_decay: float = 2e-2
     warm_up: float = 0.05
