@@ -1,5 +1,108 @@
-"""Entry point."""
+"""Entry point: finds the command, and turns every error into one line and an exit code.
+
+A command's module is imported when the command runs, so `covoguard --help` loads no library but click.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from ..core.errors import CovoguardError
+from ..core.version import __version__
+
+EXIT_INTERNAL = 1
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "scan": ("scan", "Give audio files a verdict with its evidence."),
+    "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
+    "train": (
+        "train",
+        "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
+    ),
+    "doctor": ("doctor", "Check that this installation is complete and works."),
+    "models": ("models", "Look at the installed detectors."),
+    "explain": ("explain", "Say what a reason or error code means and what to do about it."),
+}
+"""Name of each command: its module here, which holds a command of that name, and its one-line help."""
 
 
-def main() -> None:
-    """Run the command line."""
+class LazyGroup(click.Group):
+    """A group that knows its commands from `COMMANDS` and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table: most used first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f".{module}", __package__), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{cmd_name} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="covoguard")
+def cli() -> None:
+    """Find generated speech: any audio file in, a calibrated verdict with its evidence out.
+
+    \b
+    Examples:
+      covoguard scan interview.mp3
+      covoguard scan recordings/ -o results.jsonl -o results.csv
+    """  # noqa: D301  (click reads the backspace)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code that the README's table gives."""
+    try:
+        code = cli.main(prog_name="covoguard", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        _leave(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        _leave(EXIT_INTERRUPTED)
+    except CovoguardError as error:
+        _complain(f"error: {error.message}", error)
+        _leave(error.exit_code)
+    except Exception as error:
+        _complain(f"internal error: {type(error).__name__}: {error}; run with -v for the details", error)
+        _leave(EXIT_INTERNAL)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _complain(sentence: str, error: BaseException | None = None) -> None:
+    """One line on standard error; with -v, where the error came from before it."""
+    from ..reports.text import printable
+
+    if error is not None and logging.getLogger("covoguard").isEnabledFor(logging.INFO):
+        traceback.print_exception(error)
+    sys.stderr.write(f"covoguard: {printable(sentence)}\n")
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once.
+
+    Threads of a scan that was stopped may still be at a file that nobody waits for, and standard output may be
+    a pipe that nobody reads; neither may hold up the exit or change its code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -35,7 +35,7 @@ def train(
     manifest: Path, folder: Path, detector: str, noise_folder: Path | None, rooms_folder: Path | None,
     about_file: Path | None, copies: int, seed: int, jobs: int,
 ) -> None:  # fmt: skip
-    r"""Train a detector on labelled clips, with a card that tells how it fares on what it never heard.
+    """Train a detector on labelled clips, with a card that tells how it fares on what it never heard.
 
     MANIFEST is a CSV file with the columns clip, file, label (bonafide or spoof), fold, and where known
     generator, family, kind, source, speaker. One model is trained per fold on the other folds; the saved
@@ -46,7 +46,7 @@ def train(
     Example:
       covoguard train corpus/manifest.csv -o my-detector --noise corpus/noise
       covoguard scan --model my-detector recordings/
-    """
+    """  # noqa: D301  (click reads the backspace)
     from ..pipeline.train import TrainingPlan, load_sounds, read_about
     from ..pipeline.train import train as run
 

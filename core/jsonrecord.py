@@ -69,9 +69,7 @@ def _read_tuple(arms: tuple[Any, ...], value: object, where: str) -> tuple[Any, 
         arms = (arms[0],) * len(value)
     if len(value) != len(arms):
         raise ValueError(f"{where}: expected {len(arms)} values, found {len(value)}")
-    return tuple(
-        _read(arm, item, f"{where}[{i}]") for i, (arm, item) in enumerate(zip(arms, value, strict=True))
-    )
+    return tuple(_read(arm, item, f"{where}[{i}]") for i, (arm, item) in enumerate(zip(arms, value, strict=True)))
 
 
 def _read_scalar(kind: Any, value: object, where: str) -> Any:

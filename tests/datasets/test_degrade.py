@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from covoguard.core.rates import DETECTOR_RATE_HZ
 from covoguard.datasets.degrade.band import low_pass, telephone
 from covoguard.datasets.degrade.chain import ChainRecipe, Sounds, degrade

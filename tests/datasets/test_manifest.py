@@ -1,6 +1,7 @@
 """Manifests: what is wrong with one is said with its line."""
 
 import pytest
+
 from covoguard.core.errors import InputError, UsageError
 from covoguard.datasets.manifest import read_manifest, read_recording_columns
 

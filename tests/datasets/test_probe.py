@@ -1,6 +1,7 @@
 """The probe finds a planted shortcut and stays at chance where there is none."""
 
 import numpy as np
+
 from covoguard.datasets.probe import STATISTICS, probe_scores, recording_numbers, simple_statistics
 from covoguard.detect.metrics.eer import eer
 

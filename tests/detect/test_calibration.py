@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covoguard.core.errors import UsageError
 from covoguard.detect.calibration import (
     Affine,
@@ -16,8 +19,6 @@ from covoguard.detect.calibration import (
 )
 from covoguard.detect.metrics.cllr import cllr, min_cllr
 from covoguard.detect.metrics.trials import ScoresError
-from hypothesis import given
-from hypothesis import strategies as st
 
 TWO_BINS = Calibration((CalibrationBin(0.0, 0.5, -0.25), CalibrationBin(3.0, 2.0, 1.0)), clip_log10_lr=2.5)
 finite = st.floats(-1e6, 1e6)

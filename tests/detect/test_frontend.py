@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from covoguard.detect.frontend import BANDS, FFT_SAMPLES, HOP_SAMPLES, LogBands
 
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+
 from covoguard.detect.examples import Example
 from covoguard.detect.gmm import COMPONENTS, Mixture, fit_pair, load_pairs, save_pairs
 from covoguard.detect.lfcc import COEFFICIENTS, lfcc
-from scipy import stats
-from sklearn.mixture import GaussianMixture
 
 
 def test_mixture_density_is_scikit_learns():

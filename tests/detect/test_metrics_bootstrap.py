@@ -2,6 +2,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from covoguard.detect.metrics.bootstrap import bootstrap_difference, bootstrap_interval
 from covoguard.detect.metrics.eer import eer, fnr_at_fpr
 from covoguard.detect.metrics.trials import ScoresError

@@ -2,10 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from covoguard.detect.metrics.cllr import cllr, min_cllr
-from covoguard.detect.metrics.trials import ScoresError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from covoguard.detect.metrics.cllr import cllr, min_cllr
+from covoguard.detect.metrics.trials import ScoresError
 
 scores_and_labels = st.lists(
     st.tuples(st.one_of(st.integers(-3, 3).map(float), st.floats(-300, 300)), st.booleans()),

@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covoguard.core.errors import UsageError
 from covoguard.detect.metrics.dcf import ASVSPOOF5, DetectionCosts, act_dcf, min_dcf
 from covoguard.detect.metrics.trials import ScoresError
-from hypothesis import given
-from hypothesis import strategies as st
 
 scores_and_labels = st.lists(
     st.tuples(st.floats(-5, 5, allow_nan=False), st.booleans()), min_size=2, max_size=30

@@ -4,6 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covoguard.core.errors import CovoguardError
 from covoguard.detect.metrics.eer import (
     auc,
@@ -14,8 +17,6 @@ from covoguard.detect.metrics.eer import (
     threshold_at_fpr,
 )
 from covoguard.detect.metrics.trials import ScoresError
-from hypothesis import given
-from hypothesis import strategies as st
 
 # Few distinct values, so that ties within and between the classes are common.
 tied_scores = st.integers(-4, 4).map(float)

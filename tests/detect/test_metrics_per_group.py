@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covoguard.detect.metrics.eer import eer
 from covoguard.detect.metrics.per_group import FamilyEer, per_family_eer
 from covoguard.detect.metrics.trials import ScoresError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_hand_worked_table():

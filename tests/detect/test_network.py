@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+
 from covoguard.detect.network import Detector, LogBandResNet
 from covoguard.detect.trainers import NetworkTrainer, export_onnx
 

@@ -2,6 +2,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from covoguard.core.audio.facts import Quality
 from covoguard.core.errors import UsageError
 from covoguard.core.reasons import REASONS
@@ -16,8 +19,6 @@ from covoguard.detect.policy import (
     posterior,
     quality_reasons,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 # The tests of the rules stand on numbers of their own, not on those of the bundled file.
 POLICY = replace(

@@ -4,6 +4,7 @@ import tomllib
 from importlib.resources import files
 
 import pytest
+
 from covoguard.core.errors import UsageError
 from covoguard.core.reasons import REASONS
 from covoguard.detect.policy import (

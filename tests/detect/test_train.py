@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+
 from covoguard.detect.examples import Example
 from covoguard.detect.train import TrainingRecipe, draw_batch, sampling_weights, schedule, train_network
 

@@ -1,9 +1,10 @@
 """Windows: cover the speech, keep to the clip, skip the silence."""
 
-from covoguard.core.records import Segment
-from covoguard.detect.windows import HOP_S, MARGIN_S, MIN_WINDOW_S, WINDOW_S, pool, speech_windows
 from hypothesis import given
 from hypothesis import strategies as st
+
+from covoguard.core.records import Segment
+from covoguard.detect.windows import HOP_S, MARGIN_S, MIN_WINDOW_S, WINDOW_S, pool, speech_windows
 
 
 @st.composite

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+
 from covoguard.core.audio import Audio
 from covoguard.core.errors import IntegrityError, UsageError
 from covoguard.core.modelcard import open_model

@@ -1,0 +1,154 @@
+"""Reads any audio file, in a process of its own, under limits of time, memory and length."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from ..errors import InputError
+from ..rates import DETECTOR_RATE_HZ
+from ..records import Audio
+from .facts import DecodedAudio
+from .limits import DecodeLimits
+from .source import OpenedInput, named
+from .wire import (
+    ProtocolError,
+    error_from_json,
+    facts_from_json,
+    receive_message,
+    receive_samples,
+    sample_count_from_json,
+    send_message,
+)
+
+START_TIMEOUT_S = 60.0
+"""The first start on a cold disk loads a hundred megabytes of libraries; it is no part of a file's own limit."""
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+"""A thread pool would reserve address space that the memory limit counts."""
+
+
+class AudioReader:
+    """Decodes files one after the other in one child process, which is started on first use.
+
+    Use as a context manager, and from one thread; several readers may work at once. A child that dies, hangs
+    or grows costs the file that it was reading: the next `read` starts a fresh one.
+    """
+
+    def __init__(self, limits: DecodeLimits = DecodeLimits()) -> None:  # noqa: B008  (frozen)
+        """`limits` hold for each file."""
+        self.limits = limits
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+
+    def read(self, opened: OpenedInput) -> DecodedAudio:
+        """Decode to mono float32 at 16 kHz, with the facts of the source.
+
+        Raises `InputError` with one of the codes that `core.audio.decode` lists, or decode_timeout,
+        decode_memory, decoder_crashed, changed_while_read.
+        """
+        connection = self._connect()
+        deadline_s = time.monotonic() + self.limits.timeout_s
+        try:
+            decoded = self._exchange(connection, opened, deadline_s)
+        except TimeoutError:
+            self.close()
+            raise InputError(
+                f"{named(opened.path)}: decoding took longer than {self.limits.timeout_s:g} s and was stopped",
+                code="decode_timeout",
+            ) from None
+        except (ProtocolError, OSError) as error:
+            end = self._how_it_ended()
+            raise InputError(
+                f"{named(opened.path)}: the decoder process {end}; treat the file as hostile",
+                code="decoder_crashed",
+            ) from error
+        except InputError as error:
+            if error.code == "decode_memory":
+                self.close()
+            raise InputError(f"{named(opened.path)}: {error.message}", code=error.code) from None
+        except BaseException:  # interrupted in the middle of an answer: the rest of it must not meet the next file
+            self.close()
+            raise
+        opened.check_unchanged()
+        return decoded
+
+    def close(self) -> None:
+        """End the child process, if there is one; the next `read` starts another."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._child is not None:
+            # Its own session: whatever it may have started goes with it.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+        self._connection = self._child = None
+
+    def __enter__(self) -> Self:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child process."""
+        self.close()
+
+    def _connect(self) -> socket.socket:
+        if self._child is not None and self._child.poll() is not None:
+            self.close()  # it died between two files
+        if self._connection is None:
+            self._start()
+        assert self._connection is not None
+        return self._connection
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._connection = ours
+        with theirs:
+            # -P: the current folder, which may hold anything, is not searched for modules.
+            command = [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno())]
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env=os.environ | _ONE_THREAD,
+            )
+        try:
+            receive_message(ours, time.monotonic() + START_TIMEOUT_S)
+        except (ProtocolError, OSError) as error:
+            end = self._how_it_ended()
+            raise InputError(
+                f"the decoder process {end} before it was ready; run `covoguard doctor`", code="decoder_crashed"
+            ) from error
+
+    def _exchange(self, connection: socket.socket, opened: OpenedInput, deadline_s: float) -> DecodedAudio:
+        connection.settimeout(self.limits.timeout_s)
+        send_message(connection, dataclasses.asdict(self.limits), (opened.fd,))
+        reply: dict[str, Any] = receive_message(connection, deadline_s)
+        if "error" in reply:
+            raise error_from_json(reply["error"])
+        facts = facts_from_json(reply.get("facts"), self.limits)
+        count = sample_count_from_json(reply.get("samples"), self.limits)
+        samples = receive_samples(connection, count, deadline_s)
+        return DecodedAudio(Audio(samples, DETECTOR_RATE_HZ, str(opened.path), opened.sha256), facts)
+
+    def _how_it_ended(self) -> str:
+        child = self._child
+        code = None
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = child.wait(timeout=1.0)
+        self.close()
+        if code is None:
+            return "answered nonsense"
+        return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"

@@ -1,0 +1,65 @@
+"""From stored facts to a decision.
+
+`scan` and `redecide` both pass here, so the same facts give the same decision.
+"""
+
+from dataclasses import replace
+
+from ..core.audio.facts import Quality
+from ..core.records import Evidence, ScoredSegment, Segment, Verdict
+from ..core.scanrecord import Decision, DetectorResult, PolicyRef, QualityFacts, RecordError
+from ..detect.policy import Policy, decide, posterior, quality_reasons
+
+
+def decide_on(
+    detectors: tuple[DetectorResult, ...],
+    quality: QualityFacts | None,
+    error: RecordError | None,
+    policy: Policy,
+) -> tuple[QualityFacts | None, Decision]:
+    """What `policy` makes of one file: the quality facts with its flags, and its decision."""
+    evidence = tuple(_evidence(result) for result in detectors)
+    measured = _measured(quality) if quality else None
+    verdict = decide(evidence, measured, error.code if error else None, policy)
+    if quality and measured:
+        quality = replace(quality, flags=quality_reasons(measured, policy))
+    return quality, Decision(
+        verdict=verdict.label,
+        reasons=verdict.reasons,
+        policy=PolicyRef(id=verdict.policy_id, sha256=verdict.policy_sha256),
+        prior=policy.prior.synthetic if policy.prior else None,
+        posterior=_posterior(detectors, verdict, policy),
+    )
+
+
+def _posterior(detectors: tuple[DetectorResult, ...], verdict: Verdict, policy: Policy) -> float | None:
+    """From the lowest ratio, since detectors are not independent; None where nothing was decided."""
+    ratios = [result.log10_lr for result in detectors if result.log10_lr is not None]
+    if policy.prior is None or not ratios or verdict.label == "not_analysable":
+        return None
+    return posterior(min(ratios), policy.prior.synthetic)
+
+
+def _evidence(result: DetectorResult) -> Evidence:
+    return Evidence(
+        kind="artifact",
+        method=result.id,
+        status=result.status,
+        score=result.score,
+        log10_lr=result.log10_lr,
+        segments=tuple(ScoredSegment(*segment) for segment in result.segments),
+        model_sha256=result.model_sha256,
+    )
+
+
+def _measured(facts: QualityFacts) -> Quality:
+    return Quality(
+        speech_s=facts.speech_s,
+        speech=tuple(Segment(*region) for region in facts.speech),
+        snr_db=facts.snr_db,
+        bandwidth_hz=facts.bandwidth_hz,
+        clipping_share=facts.clipping_share,
+        dc_offset=facts.dc_offset,
+        partial=facts.partial,
+        too_long=facts.too_long,
+    )

@@ -1,0 +1,68 @@
+"""The installed models: their cards, whether they are whole, and the scorer that a command asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from ..core.errors import CovoguardError, IntegrityError, UsageError
+from ..core.modelcard import ModelFolder, open_model
+from ..core.protocols import Scorer
+from ..detect import models as bundled_models
+from ..detect.registry import SCORERS
+
+DEFAULT_DETECTOR = "logband-resnet"
+
+
+class _ScorerClass(Protocol):
+    """What every registered detector class offers beside `Scorer`."""
+
+    def load(self, folder: Path | None = None) -> Scorer:
+        """Read a model folder; None: the bundled one."""
+        ...
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A bundled model as it lies on disk: checked, or with what is wrong with it."""
+
+    detector: str
+    path: Path
+    model: ModelFolder | None
+    problem: str | None
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The model card; empty when the folder was refused."""
+        return self.model.card if self.model else {}
+
+
+def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
+    """The scorer called `detector` with the model in `folder`; None each: the default, the bundled model.
+
+    With a folder alone, its card names the detector. Raises `UsageError` for an unknown detector or a model
+    that belongs to another one, `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    """
+    if folder is not None:
+        made_for = open_model(folder).card.get("detector")
+        if not isinstance(made_for, str):
+            raise IntegrityError(f"{folder}: the card does not name the model's detector; install the model again")
+        if detector not in (None, made_for):
+            raise UsageError(f"{folder}: this model is for {made_for}, not {detector}; leave --detector out")
+        detector = made_for
+    scorer_class = cast(_ScorerClass, SCORERS.get(detector or DEFAULT_DETECTOR))
+    return scorer_class.load(folder)
+
+
+def installed_models() -> list[InstalledModel]:
+    """The bundled model of every detector, each checked against its checksums; the default first."""
+    names = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
+    return [_installed(name, Path(str(files(bundled_models))) / name) for name in names]
+
+
+def _installed(detector: str, path: Path) -> InstalledModel:
+    try:
+        return InstalledModel(detector, path, open_model(path), None)
+    except CovoguardError as error:
+        return InstalledModel(detector, path, None, error.message)

@@ -1,0 +1,21 @@
+"""JSON Lines: one record per line, each written out as soon as it is known."""
+
+from typing import BinaryIO
+
+from ..core.scanrecord import ScanRecord, record_line
+
+
+class JsonLinesWriter:
+    """Writes complete records; what was written survives a crash."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Write to a binary stream; the caller closes it."""
+        self._stream = stream
+
+    def write(self, record: ScanRecord) -> None:
+        """One line, flushed."""
+        self._stream.write(record_line(record).encode("ascii") + b"\n")
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Nothing is left to write."""

@@ -1,0 +1,158 @@
+"""Where records go: standard output and any number of files, each whole or clearly marked as partial."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from ..core.errors import CovoguardError, UsageError
+from ..core.scanrecord import ScanRecord
+from .formats import Format, RecordWriter, format_of
+from .summary import Tally
+
+logger = logging.getLogger(__name__)
+
+PARTIAL_SUFFIX = ".partial"
+
+
+class Outputs:
+    """Writes every record to all outputs. A file is written as FILE.partial and gets its name when it is
+    whole.
+
+    After an interruption or a failure the partial files stay, finished as far as the records go, and a
+    warning names them. A disk that is full, or any other failure to write, raises `CovoguardError`
+    (`output_error`).
+    """
+
+    def __init__(self, files: Sequence[Path], standard_output: Format | None) -> None:
+        """Open all outputs before anything is scanned; raises `UsageError` for one that cannot be written."""
+        if len({path.absolute() for path in files}) < len(files):
+            raise UsageError("the same output file is named twice; name each once")
+        formats = [format_of(path) for path in files]
+        self._outputs: list[_Output] = []
+        try:
+            for path, file_format in zip(files, formats, strict=True):
+                self._outputs.append(_FileOutput(path, file_format))
+            if standard_output is not None:
+                self._outputs.append(_standard_output(standard_output))  # last: what is shown is kept
+        except UsageError:
+            for output in self._outputs:
+                output.abandon()
+            raise
+
+    def __enter__(self) -> "Outputs":
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the files their names, or, after a failure, leave them partial."""
+        failure: CovoguardError | None = None
+        for output in self._outputs:
+            if kind is None and failure is None:
+                try:
+                    output.complete()
+                except CovoguardError as write_error:
+                    failure = write_error
+                    output.abandon()
+            else:
+                output.abandon()
+        if failure is not None:
+            raise failure
+
+    def write_all(self, records: Iterable[ScanRecord]) -> Tally:
+        """Each record to each output, as it comes; the counts over all of them."""
+        tally = Tally()
+        for record in records:
+            for output in self._outputs:
+                output.write(record)
+            tally.add(record)
+        return tally
+
+
+class _Output:
+    """One writer on one stream, with failures in words."""
+
+    def __init__(self, name: str, stream: BinaryIO, output_format: Format) -> None:
+        self._name = name
+        self._stream = stream
+        self._broken = False
+        self._records = 0
+        self._writer: RecordWriter = output_format.writer(stream)
+
+    def write(self, record: ScanRecord) -> None:
+        try:
+            self._writer.write(record)
+        except OSError as error:
+            raise self._failure(error) from error
+        self._records += 1
+
+    def complete(self) -> None:
+        """Everything has been written."""
+        try:
+            self._writer.finish()
+            self._stream.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def abandon(self) -> None:
+        """The run ends early: finish what there is, unless writing itself is what failed."""
+        if not self._broken:
+            try:
+                self._writer.finish()
+                self._stream.flush()
+            except OSError as error:
+                logger.warning("%s: %s", self._name, error.strerror)
+
+    def _failure(self, error: OSError) -> Exception:
+        self._broken = True
+        if isinstance(error, BrokenPipeError):
+            return error
+        advice = "make room or choose another place, and run again"
+        return CovoguardError(f"{self._name}: cannot be written: {error.strerror}; {advice}", code="output_error")
+
+
+class _FileOutput(_Output):
+    """A file that appears under its name only when it is whole."""
+
+    def __init__(self, path: Path, output_format: Format) -> None:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: not a regular file; use -f for standard output, or name a file")
+        self._path = path
+        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        try:
+            stream = self._partial.open("wb")
+        except OSError as error:
+            raise UsageError(f"{self._partial}: cannot be created: {error.strerror}; choose another place") from error
+        super().__init__(str(path), stream, output_format)
+
+    def complete(self) -> None:
+        super().complete()
+        try:
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self._partial.replace(self._path)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def abandon(self) -> None:
+        super().abandon()
+        try:
+            self._stream.close()
+        except OSError as error:
+            logger.info("%s: %s", self._partial, error.strerror)
+        if self._records:
+            logger.warning("the run did not finish: %d records are kept in %s", self._records, self._partial)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def _standard_output(output_format: Format) -> _Output:
+    if not output_format.is_text and sys.stdout.isatty():
+        example = f"-o results{output_format.suffix}"
+        raise UsageError(f"{output_format.name} is not for a terminal; use {example}, or redirect the output")
+    return _Output("standard output", sys.stdout.buffer, output_format)

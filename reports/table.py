@@ -1,0 +1,74 @@
+"""A table for people: one row per record as it becomes known, in 80 columns or the terminal's width."""
+
+import io
+from typing import BinaryIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..core.scanrecord import ScanRecord
+from .text import printable
+
+WIDTH_COLUMNS = 80
+_VERDICT_STYLES = {
+    "synthetic": "bold red",
+    "inconclusive": "yellow",
+    "no_evidence": "green",
+    "not_analysable": "magenta",
+}
+
+
+class TableWriter:
+    """Rows of fixed column widths; long names and lists of reasons go on below, nothing is cut off."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Write UTF-8 to a binary stream; the caller closes it. Colours only on a terminal."""
+        self._stream = stream
+        terminal = stream.isatty()
+        self._page = io.StringIO()
+        self._console = Console(
+            file=self._page,
+            force_terminal=True if terminal else None,
+            width=None if terminal else WIDTH_COLUMNS,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        self._print("#", Text("verdict"), "log10 LR", "speech", "reasons", "file", style="bold")
+
+    def write(self, record: ScanRecord) -> None:
+        """One row, flushed."""
+        log10_lr = next((result.log10_lr for result in record.detectors if result.log10_lr is not None), None)
+        reasons = " ".join(record.decision.reasons)
+        if record.duplicate_of is not None:
+            reasons += f" same_as_#{record.duplicate_of}"
+        self._print(
+            str(record.seq),
+            Text(record.decision.verdict, style=_VERDICT_STYLES[record.decision.verdict]),
+            "" if log10_lr is None else f"{log10_lr:+.2f}",
+            "" if record.quality is None else f"{record.quality.speech_s:.1f} s",
+            reasons,
+            printable(record.input.path),
+        )
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+    def _print(
+        self, seq: str, verdict: Text, log10_lr: str, speech: str, reasons: str, path: str, style: str = ""
+    ) -> None:
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(min_width=3, justify="right", no_wrap=True)
+        row.add_column(width=14, no_wrap=True)
+        row.add_column(width=8, justify="right", no_wrap=True)
+        row.add_column(min_width=6, justify="right", no_wrap=True)
+        row.add_column(width=18, overflow="fold")
+        row.add_column(ratio=1, overflow="fold")
+        row.add_row(seq, verdict, log10_lr, speech, Text(reasons), Text(path), style=style)
+        self._console.print(row)
+        lines = (line.rstrip() + "\n" for line in self._page.getvalue().splitlines())
+        self._stream.write("".join(lines).encode("utf-8"))
+        self._stream.flush()
+        self._page.seek(0)
+        self._page.truncate()

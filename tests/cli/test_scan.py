@@ -1,0 +1,358 @@
+"""`covoguard scan` on real files, through the real command line."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+SCHEMA = json.loads(
+    (Path(__file__).resolve().parents[2] / "reports" / "schema" / "scan-record-1.schema.json").read_text()
+)
+EXPECTED = {
+    "a-loud.wav": ("synthetic", ["strong_artifacts"]),
+    "b-quiet.wav": ("no_evidence", ["below_threshold"]),
+    "c-middle.wav": ("inconclusive", ["between_thresholds"]),
+    "d-silent.wav": ("not_analysable", ["no_speech"]),
+    "e-text.wav": ("not_analysable", ["not_audio"]),
+    "f-copy.wav": ("synthetic", ["strong_artifacts"]),
+}
+
+
+@pytest.fixture
+def scan(run, loudness_model, policy):
+    def scan_with(*arguments, **settings):
+        return run("scan", "--model", loudness_model, "--policy", policy, *arguments, **settings)
+
+    return scan_with
+
+
+def lines(output: bytes) -> list[dict]:
+    records = [json.loads(line) for line in output.splitlines()]
+    for record in records:
+        jsonschema.validate(record, SCHEMA)
+    return records
+
+
+def names(output: bytes) -> list[str]:
+    return [os.path.basename(record["input"]["path"]) for record in lines(output)]
+
+
+def without_run(record: dict) -> dict:
+    """What must not depend on when, where and with how many threads the scan ran."""
+    return {key: value for key, value in record.items() if key not in ("run_id", "timing", "prev_hash")}
+
+
+def test_a_folder_gives_one_record_per_media_file_in_order(scan, clips):
+    result = scan(clips, "-f", "jsonl", "--jobs", "2")
+    records = lines(result.stdout)
+    verdicts = {
+        os.path.basename(each["input"]["path"]): (each["decision"]["verdict"], each["decision"]["reasons"][:1])
+        for each in records
+    }
+    assert verdicts == EXPECTED
+    assert list(verdicts) == list(EXPECTED)
+    assert [each["seq"] for each in records] == list(range(6))
+    assert len({each["run_id"] for each in records}) == 1
+    assert result.returncode == 3
+    assert b"6 files" in result.stderr
+    assert b"synthetic 2, inconclusive 1, no_evidence 1, not_analysable 2" in result.stderr
+    assert b"left out of folders: 1" in result.stderr
+
+
+def test_facts_of_a_scored_file_are_in_its_record(scan, clips, loudness_model):
+    (record,) = lines(scan(clips / "a-loud.wav", "-f", "jsonl").stdout)
+    assert (record["input"]["container"], record["input"]["codec"]) == ("wav", "pcm_s16le")
+    assert (record["input"]["sample_rate_hz"], record["input"]["channels"]) == (16_000, 1)
+    assert record["input"]["duration_s"] == record["input"]["declared_duration_s"] == 4.0
+    assert record["input"]["size_bytes"] == (clips / "a-loud.wav").stat().st_size
+    (detector,) = record["detectors"]
+    assert detector["id"] == "loudness@1"
+    assert detector["model_sha256"] in (loudness_model / "SHA256SUMS").read_text()
+    assert detector["log10_lr"] == pytest.approx(100 * detector["score"] - 2)
+    assert record["marks"] == {"token": None, "waveform": [], "credentials": None}
+    odds = 10 ** detector["log10_lr"] * 0.2 / 0.8
+    assert record["decision"]["posterior"] == pytest.approx(odds / (1 + odds))
+    assert record["case"] is None
+    assert min(record["timing"].values()) >= 0
+
+
+def test_the_number_of_jobs_changes_nothing(scan, clips):
+    one, three = (lines(scan(clips, clips, "-f", "jsonl", "--jobs", jobs).stdout) for jobs in ("1", "3"))
+    assert len(one) == 12
+    assert [without_run(each) for each in one] == [without_run(each) for each in three]
+
+
+def test_equal_bytes_are_scored_once(scan, clips):
+    records = lines(scan(clips, "-f", "jsonl").stdout)
+    first, copy = records[0], records[5]
+    assert (first["duplicate_of"], copy["duplicate_of"]) == (None, 0)
+    assert copy["detectors"] == first["detectors"]
+    assert copy["decision"] == first["decision"]
+    assert set(copy["timing"].values()) == {None}
+    assert copy["input"]["path"] != first["input"]["path"]
+
+
+def test_case_item_and_examiner_go_into_every_record(scan, clips):
+    records = lines(scan(clips, "-f", "jsonl", "--case", "17", "--examiner", "J. Doe").stdout)
+    assert all(each["case"] == {"id": "17", "item": None, "examiner": "J. Doe"} for each in records)
+
+
+# --- exit codes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "code"),
+    [
+        (["a-loud", "b-quiet"], [], 0),
+        (["a-loud", "b-quiet"], ["--fail-on", "synthetic"], 10),
+        (["c-middle", "b-quiet"], ["--fail-on", "synthetic"], 0),
+        (["c-middle", "b-quiet"], ["--fail-on", "inconclusive"], 11),
+        (["c-middle", "a-loud"], ["--fail-on", "inconclusive"], 10),
+        (["a-loud", "e-text"], ["--fail-on", "synthetic"], 3),
+        (["d-silent"], [], 3),
+        (["a-loud", "e-text"], ["--fail-on", "synthetic", "--exit-zero"], 0),
+        (["b-quiet"], ["--fail-on", "inconclusive"], 0),
+    ],
+)
+def test_exit_codes_of_a_finished_scan(scan, clips, files, options, code):
+    assert scan(*[clips / f"{name}.wav" for name in files], "-q", *options).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        ([], 2, "nothing to scan"),
+        (["-0", "x.wav"], 2, "--files-from"),
+        (["-", "--files-from", "-"], 2, "only once"),
+        (["x.wav", "--files-from", "absent.txt"], 2, "cannot be opened"),
+        (["x.wav", "--policy", "absent.toml"], 2, "cannot read the policy"),
+        (["x.wav", "-o", "out.xlsx"], 2, "suffix"),
+        (["x.wav", "-o", "nowhere/out.csv"], 2, "cannot be created"),
+        (["x.wav", "--detector", "other"], 2, "this model is for logband-resnet"),
+        (["x.wav", "--jobs", "0"], 2, "--jobs"),
+        (["x.wav", "--no-such-option"], 2, "No such option"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(scan, tmp_path, arguments, code, complaint):
+    result = scan(*arguments, cwd=tmp_path)
+    assert result.returncode == code
+    assert complaint in result.stderr.decode()
+    assert b"Traceback" not in result.stderr
+    assert result.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_detector_is_refused_with_the_known_ones(run, clips):
+    result = run("scan", clips, "--detector", "oracle")
+    assert result.returncode == 2
+    assert b"logband-resnet" in result.stderr
+
+
+def test_a_damaged_or_missing_model_is_code_4(run, clips, loudness_model, tmp_path):
+    damaged = tmp_path / "model"
+    damaged.mkdir()
+    for file in loudness_model.iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes())
+    with (damaged / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    result = run("scan", clips, "--model", damaged, "-o", tmp_path / "out.csv")
+    assert result.returncode == 4
+    assert result.stderr.startswith(b"covoguard: error: ")
+    assert result.stderr.count(b"\n") == 1
+    (damaged / "SHA256SUMS").unlink()
+    assert run("scan", clips, "--model", damaged).returncode == 4
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_closed_pipe_ends_the_scan_quietly(covoguard, clips, loudness_model):
+    arguments = [covoguard, "scan", clips, "--model", loudness_model, "-q"]
+    for output in ("jsonl", "table", "csv", "parquet"):
+        process = subprocess.Popen([*arguments, "-f", output], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait() == 1
+        assert errors == b""
+        process.stderr.close()
+
+
+def test_a_full_disk_is_one_clear_line(covoguard, clips, loudness_model):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run(
+            [covoguard, "scan", clips / "e-text.wav", "--model", loudness_model, "-f", "jsonl"],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert process.returncode == 1
+    assert b"No space left" in process.stderr
+    assert b"Traceback" not in process.stderr
+
+
+def test_an_interrupted_scan_keeps_what_is_done_and_exits_130(covoguard, clips, loudness_model, tmp_path):
+    read, write = os.pipe()
+    output = tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [covoguard, "scan", "--files-from", "-", "--model", loudness_model,
+         "-f", "jsonl", "-o", output],
+        stdin=read, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(read)
+    os.write(write, os.fsencode(clips / "a-loud.wav") + b"\n")
+    # The record comes although the list goes on: results do not wait for the end of the input.
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate()
+    os.close(write)
+    assert process.returncode == 130
+    assert not output.exists()
+    assert (tmp_path / "out.jsonl.partial").read_bytes() == first + rest
+    assert names(first) == ["a-loud.wav"]
+    assert b"out.jsonl.partial" in errors
+    assert b"Traceback" not in errors
+
+
+# --- inputs ------------------------------------------------------------------------------------------------
+
+
+def test_audio_bytes_on_standard_input(scan, clips):
+    content = (clips / "a-loud.wav").read_bytes()
+    (from_stdin,) = lines(scan("-", "-f", "jsonl", stdin=content).stdout)
+    (from_file,) = lines(scan(clips / "a-loud.wav", "-f", "jsonl").stdout)
+    assert from_stdin["input"]["path"] == "-"
+    assert from_stdin["input"]["sha256"] == from_file["input"]["sha256"]
+    assert from_stdin["detectors"] == from_file["detectors"]
+
+
+def test_nothing_on_standard_input_is_a_record(scan):
+    result = scan("-", "-f", "jsonl")
+    assert lines(result.stdout)[0]["error"]["code"] == "empty_file"
+    assert result.returncode == 3
+
+
+def test_paths_from_a_list_separated_by_newlines_or_nul(scan, clips, tmp_path):
+    strange = tmp_path / "two\nlines *.wav"
+    strange.write_bytes((clips / "a-loud.wav").read_bytes())
+    nul = b"\0".join(map(os.fsencode, [strange, clips / "b-quiet.wav"])) + b"\0"
+    result = scan("--files-from", "-", "-0", "-f", "jsonl", stdin=nul)
+    assert names(result.stdout) == ["two\nlines *.wav", "b-quiet.wav"]
+    assert result.returncode == 0
+    listing = tmp_path / "list.txt"
+    listing.write_bytes(os.fsencode(clips / "b-quiet.wav") + b"\n\n" + os.fsencode(clips / "c-middle.wav"))
+    result = scan(clips / "a-loud.wav", "--files-from", listing, "-f", "jsonl")
+    assert names(result.stdout) == ["a-loud.wav", "b-quiet.wav", "c-middle.wav"]
+
+
+def test_listed_names_are_taken_literally(scan, clips, tmp_path):
+    listing = tmp_path / "list.txt"
+    listing.write_bytes(os.fsencode(clips) + b"/*.wav\n-\n")
+    records = lines(scan("--files-from", listing, "-f", "jsonl", cwd=tmp_path).stdout)
+    assert [each["error"]["code"] for each in records] == ["not_found", "not_found"]
+
+
+def test_globs_are_expanded_when_the_shell_did_not(scan, clips):
+    assert names(scan(f"{clips}/[ab]-*.wav", "-f", "jsonl").stdout) == ["a-loud.wav", "b-quiet.wav"]
+    missing = scan(f"{clips}/*.flac", "-f", "jsonl")
+    assert lines(missing.stdout)[0]["error"]["code"] == "not_found"
+    assert missing.returncode == 3
+
+
+def test_all_files_takes_what_has_no_media_suffix(scan, clips):
+    result = scan(clips, "--all-files", "-f", "jsonl")
+    assert names(result.stdout)[-1] == "notes.md"
+    assert lines(result.stdout)[-1]["error"]["code"] == "not_audio"
+
+
+def test_an_empty_folder_is_no_error_and_says_so(scan, tmp_path):
+    result = scan(tmp_path, "-f", "jsonl")
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert b"0 files" in result.stderr
+
+
+def test_names_that_are_not_utf8_or_carry_markup_survive(scan, clips, tmp_path):
+    import base64
+
+    hostile = [b"\xff\xfe.wav", b"[red]\x1b[31mx\n.wav", "e\u202egpj.wav".encode(), b"=cmd.wav", b"-f.wav"]
+    for name in hostile:
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write((clips / "b-quiet.wav").read_bytes())
+    result = scan(tmp_path, "-f", "jsonl")
+    found = set()
+    for record in lines(result.stdout):
+        facts = record["input"]
+        raw = base64.b64decode(facts["path_b64"]) if facts["path_b64"] else facts["path"].encode()
+        found.add(os.path.basename(raw))
+    assert found == set(hostile)
+    assert result.returncode == 0
+    for style in ("table", "csv"):
+        shown = scan(tmp_path, "-f", style)
+        assert b"\x1b" not in shown.stdout + shown.stderr
+        assert "\u202e".encode() not in shown.stdout
+        assert shown.returncode == 0
+
+
+# --- outputs -----------------------------------------------------------------------------------------------
+
+
+def test_all_outputs_of_one_run_tell_the_same(scan, clips, tmp_path):
+    import pyarrow.parquet as pq
+
+    files = [tmp_path / f"out.{suffix}" for suffix in ("jsonl", "csv", "parquet", "txt")]
+    options = [part for path in files for part in ("-o", path)]
+    result = scan(clips, *options, "-f", "jsonl")
+    assert files[0].read_bytes() == result.stdout
+    records = lines(result.stdout)
+    assert pq.read_table(files[2]).to_pylist() == records
+    rows = list(csv.DictReader(io.StringIO(files[1].read_text())))
+    assert [row["verdict"] for row in rows] == [each["decision"]["verdict"] for each in records]
+    assert files[3].read_text().count("\n  ") >= len(records)
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def test_with_an_output_file_standard_output_stays_empty(scan, clips, tmp_path):
+    result = scan(clips / "a-loud.wav", "-o", tmp_path / "out.csv")
+    assert result.stdout == b""
+    assert b"out.csv" in result.stderr
+
+
+def test_the_default_is_a_table_and_standard_error_is_silent_when_asked(scan, clips):
+    result = scan(clips, "-q")
+    assert b"verdict" in result.stdout.splitlines()[0]
+    assert max(len(line) for line in result.stdout.decode().splitlines()) <= 80
+    assert result.stderr == b""
+
+
+def test_parquet_goes_through_a_pipe(scan, clips, tmp_path):
+    import pyarrow.parquet as pq
+
+    content = scan(clips, "-f", "parquet").stdout
+    assert pq.read_table(io.BytesIO(content)).num_rows == 6
+
+
+# --- what a scan is made of --------------------------------------------------------------------------------
+
+
+def test_scanning_loads_no_torch_and_reads_no_other_heavy_library(clips, loudness_model):
+    script = (
+        "import sys, os\n"
+        "from covoguard.cli.main import cli\n"
+        f"cli.main(['scan', {str(clips)!r}, '--model', {str(loudness_model)!r}, '-q'], standalone_mode=False)\n"
+        "print('LOADED', *(name for name in ('torch', 'transformers', 'sklearn', 'av', 'pyarrow', 'onnxruntime')"
+        " if name in sys.modules))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "LOADED onnxruntime"
+
+
+def test_a_failure_inside_shows_its_details_only_with_v(run, clips, loudness_model):
+    quiet = run("scan", clips / "a-loud.wav", "--model", loudness_model, "--policy", clips)
+    assert quiet.returncode == 2
+    assert b"Traceback" not in quiet.stderr
+    loud = run("scan", clips / "a-loud.wav", "--model", loudness_model, "--policy", clips, "-v")
+    assert b"Traceback" in loud.stderr

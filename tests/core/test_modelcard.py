@@ -1,0 +1,61 @@
+"""A model folder is whole and unchanged, or it is refused."""
+
+import hashlib
+import json
+
+import pytest
+
+from covoguard.core.errors import IntegrityError, ModelMissing
+from covoguard.core.modelcard import CHECKSUMS_NAME, open_model, seal_model
+
+CARD = {"id": "made-up", "version": "2", "detector": "none", "weights": "w.bin"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    (tmp_path / "card.json").write_text(json.dumps(CARD))
+    seal_model(tmp_path)
+    return tmp_path
+
+
+def test_a_whole_folder_opens(folder):
+    model = open_model(folder)
+    assert model.id == "made-up@2"
+    assert model.read_bytes("w.bin") == b"weights"
+    assert model.model_sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_changed_file_is_refused(folder):
+    (folder / "w.bin").write_bytes(b"Weights")
+    with pytest.raises(IntegrityError, match=r"w\.bin"):
+        open_model(folder)
+
+
+def test_a_file_that_changes_after_opening_is_refused_on_reading(folder):
+    model = open_model(folder)
+    (folder / "w.bin").write_bytes(b"swapped")
+    with pytest.raises(IntegrityError):
+        model.read_bytes("w.bin")
+
+
+def test_missing_files_and_folders_are_named(folder, tmp_path):
+    (folder / "w.bin").unlink()
+    with pytest.raises(ModelMissing, match=r"w\.bin"):
+        open_model(folder)
+    with pytest.raises(ModelMissing, match="no model here"):
+        open_model(tmp_path / "nowhere")
+
+
+def test_weights_outside_the_checksums_are_refused(folder):
+    (folder / "card.json").write_text(json.dumps(CARD | {"weights": "../other"}))
+    seal_model(folder)
+    with pytest.raises(IntegrityError, match="weights"):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("line", ["nonsense", "0" * 64 + "  ../w.bin", "0" * 63 + "  w.bin"])
+def test_checksum_lines_must_be_plain(folder, line):
+    (folder / CHECKSUMS_NAME).write_text(line + "\n")
+    with pytest.raises(IntegrityError):
+        open_model(folder)

@@ -1,0 +1,106 @@
+"""Records built by hand, of every kind that a scan can give."""
+
+from dataclasses import replace
+
+import pytest
+
+from covoguard.core.scanrecord import (
+    Case,
+    Decision,
+    DetectorResult,
+    HashChain,
+    InputFacts,
+    Marks,
+    PolicyRef,
+    QualityFacts,
+    RecordError,
+    ScanRecord,
+    Timing,
+    Tool,
+    path_facts,
+)
+
+SHA = "0123456789abcdef" * 4
+POLICY = PolicyRef("default@1", SHA)
+
+SCORED = ScanRecord(
+    schema_version=1,
+    run_id="20260102T030405Z-0a1b2c3d",
+    seq=0,
+    case=Case("2026-17", None, "J. Doe"),
+    input=InputFacts(
+        path="talks/día 1.ogg",
+        path_b64=None,
+        sha256=SHA,
+        size_bytes=81_920,
+        container="ogg",
+        codec="opus",
+        sample_rate_hz=48_000,
+        channels=2,
+        bits_per_sample=None,
+        bit_rate_bps=32_000,
+        duration_s=7.1,
+        declared_duration_s=7.25,
+        bad_packets=1,
+    ),
+    quality=QualityFacts(
+        speech_s=5.5,
+        snr_db=22.4,
+        bandwidth_hz=7600.0,
+        clipping_share=0.0,
+        dc_offset=1e-05,
+        peak=0.71,
+        channel_levels_dbfs=(-23.5, None),
+        mix="loudest_channel",
+        partial=True,
+        too_long=False,
+        speech=((0.1, 2.6), (3.0, 6.0)),
+        flags=("partial",),
+    ),
+    detectors=(DetectorResult("fake@1", SHA, "scored", 1.25, 2.0000000000000004, ((0.0, 4.0, -0.1), (2.0, 6.0, 3.3))),),
+    marks=Marks(),
+    decision=Decision("synthetic", ("strong_artifacts", "partial"), POLICY, 0.1, 0.9174311926605505),
+    error=None,
+    duplicate_of=None,
+    timing=Timing(0.001, 0.02, 0.03, 0.04),
+    tool=Tool("0.1.0", "3.11.7", "1.31.1"),
+    prev_hash=None,
+)
+
+
+def every_kind() -> list[ScanRecord]:
+    """Scored, duplicate, silent, failed after hashing, never opened (with a hostile name), linked to a chain."""
+    silent = replace(
+        SCORED,
+        seq=2,
+        case=None,
+        quality=replace(SCORED.quality, snr_db=None, bandwidth_hz=None, speech_s=0.0, speech=(), flags=("no_speech",)),
+        detectors=(DetectorResult("fake@1", SHA, "not_scored", None, None, ()),),
+        decision=Decision("not_analysable", ("no_speech",), POLICY, None, None),
+    )
+    failed = replace(
+        SCORED,
+        seq=3,
+        input=InputFacts("=cmd|'/c calc'!A0.wav", None, sha256=SHA, size_bytes=9),
+        quality=None,
+        detectors=(),
+        decision=Decision("not_analysable", ("not_audio",), POLICY, None, None),
+        error=RecordError("not_audio", "=1+1 a text"),
+        timing=Timing(hash_s=0.01),
+    )
+    never_opened = replace(
+        failed,
+        seq=4,
+        input=path_facts("bad\udcff\n[red]x[/red]\x1b[2J\u202egpj.wav"),
+        decision=Decision("not_analysable", ("not_found",), POLICY, None, None),
+        error=RecordError("not_found", "there is no such file; check the path"),
+        timing=Timing(),
+    )
+    duplicate = replace(SCORED, seq=1, input=replace(SCORED.input, path="copy.ogg"), duplicate_of=0, timing=Timing())
+    chain = HashChain()
+    return [chain.link(record) for record in (SCORED, duplicate, silent, failed, never_opened)]
+
+
+@pytest.fixture
+def records() -> list[ScanRecord]:
+    return every_kind()
