@@ -1,10 +1,11 @@
 """`covoguard models`."""
 
 import json
+from pathlib import Path
 
 import click
 
-from ..pipeline.models import InstalledModel, installed_models
+from ..pipeline.models import DEFAULT_DETECTOR, InstalledModel, installed_models, model_page
 from .options import verbose_option
 
 
@@ -31,6 +32,22 @@ def list_models(as_json: bool) -> None:
     """  # noqa: D301  (click reads the backspace)
     for installed in installed_models():
         click.echo(_as_json(installed) if as_json else _as_text(installed))
+
+
+@models.command("show")
+@click.argument("detector", default=DEFAULT_DETECTOR)
+@click.option(
+    "--model", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="A model folder of your own."
+)
+@verbose_option
+def show_model(detector: str, folder: Path | None) -> None:
+    """Print a model's card: its data, its figures by generator family, and what it must not be used for.
+
+    \b
+    Example:
+      covoguard models show logband-resnet
+    """
+    click.echo(model_page(detector, folder))
 
 
 def _as_json(installed: InstalledModel) -> str:

@@ -4,23 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 from ..core.errors import CovoguardError, IntegrityError, UsageError
 from ..core.modelcard import ModelFolder, open_model
 from ..core.protocols import Scorer
 from ..detect import models as bundled_models
 from ..detect.registry import SCORERS
+from ..reports.model_card import render_model_card
 
 DEFAULT_DETECTOR = "logband-resnet"
-
-
-class _ScorerClass(Protocol):
-    """What every registered detector class offers beside `Scorer`."""
-
-    def load(self, folder: Path | None = None) -> Scorer:
-        """Read a model folder; None: the bundled one."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -51,14 +44,29 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
         if detector not in (None, made_for):
             raise UsageError(f"{folder}: this model is for {made_for}, not {detector}; leave --detector out")
         detector = made_for
-    scorer_class = cast(_ScorerClass, SCORERS.get(detector or DEFAULT_DETECTOR))
-    return scorer_class.load(folder)
+    return SCORERS.get(detector or DEFAULT_DETECTOR).load(folder)
 
 
 def installed_models() -> list[InstalledModel]:
     """The bundled model of every detector, each checked against its checksums; the default first."""
     names = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
-    return [_installed(name, Path(str(files(bundled_models))) / name) for name in names]
+    return [_installed(name, _bundled(name)) for name in names]
+
+
+def model_page(detector: str, folder: Path | None) -> str:
+    """The card of the model in `folder`, or of the bundled model of `detector`, as Markdown.
+
+    Raises `UsageError` for an unknown detector, `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    """
+    if folder is None:
+        SCORERS.get(detector)
+        folder = _bundled(detector)
+    model = open_model(folder)
+    return render_model_card(model.card, model.model_sha256)
+
+
+def _bundled(detector: str) -> Path:
+    return Path(str(files(bundled_models))) / detector
 
 
 def _installed(detector: str, path: Path) -> InstalledModel:

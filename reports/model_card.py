@@ -14,7 +14,12 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
             [
                 f"# {card['id']}@{card['version']}",
                 str(card.get("summary", "")),
-                f"- weights: `{card['weights']}`, sha256 `{model_sha256}`\n- licence: {card.get('licence', 'not stated')}",
+                _bullets(
+                [
+                    f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
+                    f"licence: {card.get('licence', 'not stated')}",
+                ]
+            ),
                 "## Not for",
                 _bullets(card.get("not_for", [])),
                 "## Limits",
@@ -48,7 +53,7 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
 def _headline(figures: Mapping[str, Any]) -> str:
     low, high = figures["eer_pooled_ci95"] or (None, None)
     rows: Sequence[Sequence[object]] = [
-        ["EER, pooled over the folds", f"{_percent(figures['eer_pooled'])} (95 % {_percent(low)} to {_percent(high)})"],
+        ["EER, pooled over the folds", f"{_percent(figures['eer_pooled'])} ({_percent(low)} to {_percent(high)})"],
         ["EER, macro mean over families", _percent(figures.get("eer_macro_mean_over_families"))],
         ["EER, genuine and generated speech of the same voices", _percent(figures["eer_matched_voices"])],
         ["AUC", _number(figures["auc"])],
