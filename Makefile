@@ -31,10 +31,11 @@ test: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p covoguard
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/scan_speed.py
+	$(BIN)/python benchmarks/scan_speed.py $(AUDIO)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ def doctor(as_json: bool) -> None:
     \b
     Example:
       covoguard doctor
-    """  # noqa: D301  (click reads the backspace)
+    """
     failed = False
     for check in check_installation():
         failed |= check.status == "failed"

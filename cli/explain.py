@@ -23,7 +23,7 @@ def explain(code: str | None, as_json: bool) -> None:
     \b
     Example:
       covoguard explain between_thresholds
-    """  # noqa: D301  (click reads the backspace)
+    """
     table = {**REASONS, **STOPS}
     for reason in table.values() if code is None else [_found(code, table)]:
         if as_json:

@@ -65,7 +65,7 @@ def cli() -> None:
     Examples:
       covoguard scan interview.mp3
       covoguard scan recordings/ -o results.jsonl -o results.csv
-    """  # noqa: D301  (click reads the backspace)
+    """
 
 
 def main() -> NoReturn:

@@ -16,7 +16,7 @@ def models() -> None:
     \b
     Example:
       covoguard models list
-    """  # noqa: D301  (click reads the backspace)
+    """
 
 
 @models.command("list")
@@ -29,7 +29,7 @@ def list_models(as_json: bool) -> None:
     Example:
       covoguard models list
       covoguard models list --json
-    """  # noqa: D301  (click reads the backspace)
+    """
     for installed in installed_models():
         click.echo(_as_json(installed) if as_json else _as_text(installed))
 

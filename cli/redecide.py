@@ -41,7 +41,7 @@ def redecide(
     \b
     Example:
       covoguard redecide results.jsonl --policy strict.toml -o results-strict.jsonl
-    """  # noqa: D301  (click reads the backspace)
+    """
     policy = load_policy(policy_file)
     started = time.monotonic()
     with Outputs(output_files, standard_output_format(format_name, output_files)) as outputs:

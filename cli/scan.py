@@ -98,7 +98,7 @@ def scan(
       covoguard scan recordings/ -o results.jsonl -o results.csv --fail-on synthetic
       find /evidence -name '*.opus' -print0 | covoguard scan --files-from - -0 -f jsonl
       curl -s https://example.org/clip.ogg | covoguard scan -
-    """  # noqa: D301  (click reads the backspace)
+    """
     walks = _walks(paths, files_from, null_separated, all_files)
     policy = load_policy(policy_file)
     scorer = load_scorer(detector, model_folder)

@@ -11,20 +11,34 @@ from .options import verbose_option
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", "folder", type=click.Path(path_type=Path), required=True, metavar="FOLDER",
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
     help="New folder for the model: weights, card, calibration, checksums.",
 )
 @click.option("--detector", default="logband-resnet", show_default=True, help="Kind of detector to train.")
 @click.option(
-    "--noise", "noise_folder", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--noise",
+    "noise_folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
     help="Recorded noises to mix in; coloured noise is always used.",
 )
 @click.option(
-    "--rooms", "rooms_folder", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--rooms",
+    "rooms_folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
     help="Recorded room responses; made-up rooms are always used.",
 )
 @click.option(
-    "--about", "about_file", type=click.Path(path_type=Path), metavar="FILE",
+    "--about",
+    "about_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="What the card says of the model in words (TOML: summary, licence, not_for, limits).",
 )
 @click.option("--copies", type=click.IntRange(0, 100), default=12, show_default=True, help="Degraded copies per clip.")
@@ -46,7 +60,7 @@ def train(
     Example:
       covoguard train corpus/manifest.csv -o my-detector --noise corpus/noise
       covoguard scan --model my-detector recordings/
-    """  # noqa: D301  (click reads the backspace)
+    """
     from ..pipeline.train import TrainingPlan, load_sounds, read_about
     from ..pipeline.train import train as run
 

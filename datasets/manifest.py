@@ -32,8 +32,7 @@ def read_recording_columns(path: Path) -> list[dict[str, str]]:
     """What a manifest says of each original file (columns `orig_*`): never an input, only ever a probe."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            {name: value for name, value in line.items() if name.startswith("orig_")}
-            for line in csv.DictReader(file)
+            {name: value for name, value in line.items() if name.startswith("orig_")} for line in csv.DictReader(file)
         ]
 
 

@@ -64,9 +64,7 @@ def _train(
 ) -> LogBandResNet:
     network = LogBandResNet().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average: LogBandResNet = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     weights = sampling_weights(examples)
     steps_per_epoch = max(1, len(examples) // recipe.batch)
     steps = recipe.epochs * steps_per_epoch
@@ -122,9 +120,7 @@ def draw_batch(
     return torch.from_numpy(crops), torch.from_numpy(targets.astype(np.float32))
 
 
-def _crop(
-    example: Example, frames: int, recipe: TrainingRecipe, rng: np.random.Generator
-) -> npt.NDArray[np.float16]:
+def _crop(example: Example, frames: int, recipe: TrainingRecipe, rng: np.random.Generator) -> npt.NDArray[np.float16]:
     clean = len(example.copies) == 1 or rng.random() < recipe.clean_share
     spectrum = example.copies[0 if clean else int(rng.integers(1, len(example.copies)))]
     if spectrum.shape[1] < frames:

@@ -171,9 +171,7 @@ def longer_files(ratios: Trials, point: OperatingPoint, windows: int = 4) -> dic
     count: dict[str, float] = defaultdict(float)
     _count(count, np.array([value for _, value in joined]), is_spoof, point)
     n_spoof, n_bonafide = int(is_spoof.sum()), int((~is_spoof).sum())
-    return {
-        f"{windows}_windows": {**_rates(count, n_bonafide, n_spoof), "bonafide": n_bonafide, "spoof": n_spoof}
-    }
+    return {f"{windows}_windows": {**_rates(count, n_bonafide, n_spoof), "bonafide": n_bonafide, "spoof": n_spoof}}
 
 
 def _count(count: dict[str, float], ratios: FloatArray, is_spoof: BoolArray, point: OperatingPoint) -> None:

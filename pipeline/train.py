@@ -161,9 +161,7 @@ def cross_validate(
     progress: Progress,
 ) -> tuple[list[Any], Trials]:
     """One model per fold, trained on the other folds; -> (models, scores of the held-out clips)."""
-    examples = [
-        Example(row.label == "spoof", _group(row), spectra) for row, spectra in zip(rows, copies, strict=True)
-    ]
+    examples = [Example(row.label == "spoof", _group(row), spectra) for row, spectra in zip(rows, copies, strict=True)]
     scores: dict[str, npt.NDArray[np.float64]] = {name: np.full(len(rows), np.nan) for name in CONDITIONS}
     models = []
     for number, fold in enumerate(sorted({str(row.split) for row in rows})):

@@ -15,11 +15,11 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
                 f"# {card['id']}@{card['version']}",
                 str(card.get("summary", "")),
                 _bullets(
-                [
-                    f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
-                    f"licence: {card.get('licence', 'not stated')}",
-                ]
-            ),
+                    [
+                        f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
+                        f"licence: {card.get('licence', 'not stated')}",
+                    ]
+                ),
                 "## Not for",
                 _bullets(card.get("not_for", [])),
                 "## Limits",

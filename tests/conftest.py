@@ -116,4 +116,6 @@ def make_speech() -> Callable[..., np.ndarray]:
 def write_wav() -> Callable[..., Path]:
     """`write_wav(path, samples, rate_hz=...)`: see `_write_wav`."""
     return _write_wav
+
+
 _load_helper("speech_and_model")

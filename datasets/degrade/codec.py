@@ -72,11 +72,7 @@ def _decode(encoded: bytes, container_name: str) -> Float32Array:
         stream = container.streams.audio[0]
         rate_hz = stream.rate
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-        chunks = [
-            out.to_ndarray()[0]
-            for frame in container.decode(stream)
-            for out in resampler.resample(frame)
-        ]
+        chunks = [out.to_ndarray()[0] for frame in container.decode(stream) for out in resampler.resample(frame)]
     decoded = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.float32)
     return np.asarray(soxr.resample(decoded, rate_hz, DETECTOR_RATE_HZ), dtype=np.float32)
 

@@ -43,9 +43,7 @@ def add_clicks(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
     count = int(len(samples) * rng.uniform(0.0, 0.01))
     places = rng.choice(len(samples), size=count, replace=False)
     clicked = samples.copy()
-    clicked[places] += (rng.uniform(-1.0, 1.0, count) * rng.uniform(0.1, 1.0) * samples[places]).astype(
-        np.float32
-    )
+    clicked[places] += (rng.uniform(-1.0, 1.0, count) * rng.uniform(0.1, 1.0) * samples[places]).astype(np.float32)
     return clicked
 
 
