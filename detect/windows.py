@@ -8,7 +8,7 @@ recording, the policy catches from the single windows (`suspicious_segment`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.records import Segment
 
@@ -33,9 +33,10 @@ def speech_windows(regions: Sequence[Segment], duration_s: float) -> list[Segmen
     return [max(trimmed, key=lambda pair: pair[0])[1]]
 
 
-def pool(scores: Sequence[float]) -> float:
+def pool(scores: Iterable[float]) -> float:
     """The file's score: the mean over its windows."""
-    return math.fsum(scores) / len(scores)
+    values = list(scores)
+    return math.fsum(values) / len(values)
 
 
 def _starts(span: Segment) -> list[float]:

@@ -1,26 +1,39 @@
 """What the held-out scores of a training run say: calibration, operating points and the figures of the card."""
 
-from collections import defaultdict
+import csv
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.records import Row
-from ..detect.calibration import Calibration, fit_calibration, supported_log10_lr
+from ..detect.calibration import MIN_TRIALS_PER_CLASS, Calibration, fit_calibration, supported_log10_lr
 from ..detect.metrics.bootstrap import bootstrap_interval
 from ..detect.metrics.cllr import cllr, min_cllr
 from ..detect.metrics.dcf import act_dcf, min_dcf
 from ..detect.metrics.eer import auc, eer, threshold_at_fpr
 from ..detect.metrics.per_group import per_family_eer
+from ..detect.windows import pool
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 MAX_FPR = 0.01
 MAX_FNR = 0.05
+
+UNDECIDED_CONDITIONS = frozenset({"telephone", "low-pass-4k"})
+"""The default policy says `inconclusive` to a narrow band, so no threshold has to hold under these."""
+
+
+SINGLE_SPEECH_S = 3.0
+"""Nominal speech of one clip: one window."""
+JOINED_CLIPS = 4
+JOINED_SPEECH_S = 12.0
+"""Nominal speech of four clips of one voice; from here on a file has the calibration of such."""
 
 
 @dataclass(frozen=True)
@@ -29,26 +42,57 @@ class Trials:
 
     rows: tuple[Row, ...]
     scores: Mapping[str, FloatArray]
+    speech_s: float = SINGLE_SPEECH_S
 
     @property
     def is_spoof(self) -> BoolArray:
         """True for generated speech (n,)."""
-        return np.array([row.label == "spoof" for row in self.rows])
+        return np.array([row.label == "spoof" for row in self.rows], dtype=bool)
 
     @property
     def folds(self) -> npt.NDArray[np.str_]:
         """Fold of each row (n,)."""
         return np.array([str(row.split) for row in self.rows])
 
+    def write(self, path: Path) -> None:
+        """One line per clip: who it is and its score under each condition, so that every figure can be redone."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["clip", "label", "family", "kind", "source", "fold", *self.scores])
+            for index, row in enumerate(self.rows):
+                scores = [f"{values[index]:.5f}" for values in self.scores.values()]
+                who = [row.clip_id, row.label, row.family, row.kind, row.source, row.split]
+                writer.writerow(["" if value is None else value for value in who] + scores)
+
     def select(self, keep: BoolArray) -> "Trials":
         """The rows where `keep` (n,) is true."""
         rows = tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept)
-        return Trials(rows, {name: scores[keep] for name, scores in self.scores.items()})
+        return replace(self, rows=rows, scores={name: scores[keep] for name, scores in self.scores.items()})
+
+    def joined(self) -> "Trials":
+        """Made-up longer recordings: four clips of one voice or generator and one fold, pooled as a scan pools windows.
+
+        Clips of one speaker stand in for one long recording of that speaker, which they are only nearly.
+        """
+        members: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            voice = f"{row.generator}" if row.label == "spoof" else f"{row.source}/{row.speaker}"
+            members[row.label, voice, str(row.split)].append(index)
+        together = [
+            indices[start : start + JOINED_CLIPS]
+            for indices in members.values()
+            for start in range(0, len(indices) - JOINED_CLIPS + 1, JOINED_CLIPS)
+        ]
+        return Trials(
+            tuple(self.rows[indices[0]] for indices in together),
+            {name: np.array([pool(scores[indices]) for indices in together]) for name, scores in self.scores.items()},
+            JOINED_SPEECH_S,
+        )
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds on log10 LR, set by the worst test condition.
+    """Thresholds on log10 LR, set by the worst test condition that the default policy decides on.
 
     At most 1 % of bona fide lies at or above the upper one, at most 5 % of spoof at or below the lower one.
     """
@@ -58,33 +102,50 @@ class OperatingPoint:
 
 
 def fit_final_calibration(trials: Trials) -> Calibration:
-    """One affine map over all conditions alike; cut off by the number of independent sources and families."""
-    stacked = np.concatenate(list(trials.scores.values()))
-    labels = np.tile(trials.is_spoof, len(trials.scores))
+    """Affine maps over all conditions alike, for single windows and, where there are enough, for longer files.
+
+    Cut off by the number of independent sources and families, since clips of one of them are not independent.
+    """
     sources = {row.source for row in trials.rows if row.label == "bonafide"}
     families = {row.family for row in trials.rows if row.label == "spoof"}
-    clip = supported_log10_lr(len(sources), len(families))
-    return fit_calibration(stacked, labels, np.zeros(len(stacked)), clip_log10_lr=clip)
+    longer = trials.joined()
+    counted = int(longer.is_spoof.sum()), int((~longer.is_spoof).sum())
+    sets = [trials, longer] if min(counted) >= MIN_TRIALS_PER_CLASS else [trials]
+    return fit_calibration(
+        np.concatenate([scores for each in sets for scores in each.scores.values()]),
+        np.concatenate([each.is_spoof for each in sets for _ in each.scores]),
+        np.concatenate([np.full(len(each.rows), each.speech_s) for each in sets for _ in each.scores]),
+        clip_log10_lr=supported_log10_lr(len(sources), len(families)),
+        bin_starts_s=(0.0, JOINED_SPEECH_S)[: len(sets)],
+    )
 
 
 def calibrated(trials: Trials, calibration: Calibration) -> Trials:
     """The same trials with log10 likelihood ratios for scores."""
     ratios = {
-        name: np.array([calibration.apply(float(score), 0.0) for score in scores])
+        name: np.array([calibration.apply(float(score), trials.speech_s) for score in scores])
         for name, scores in trials.scores.items()
     }
-    return Trials(trials.rows, ratios)
+    return replace(trials, scores=ratios)
 
 
-def operating_point(ratios: Trials) -> OperatingPoint:
-    """The thresholds that hold both bounds in every condition; `ratios` are calibrated."""
-    upper = [threshold_at_fpr(scores, ratios.is_spoof, MAX_FPR) for scores in ratios.scores.values()]
-    lower = [
-        threshold_at_fpr(-scores, ~ratios.is_spoof, MAX_FNR) for scores in ratios.scores.values()
-    ]  # a spoof that is missed is a false alarm of the reversed detector
+def operating_point(*sets: Trials) -> OperatingPoint:
+    """The thresholds that hold both bounds in every set and every condition but the undecided; all calibrated.
+
+    Sets without both classes set nothing.
+    """
+    decided = [
+        (scores, each.is_spoof)
+        for each in sets
+        if each.is_spoof.any() and not each.is_spoof.all()
+        for name, scores in each.scores.items()
+        if name not in UNDECIDED_CONDITIONS
+    ]
+    upper = [threshold_at_fpr(scores, is_spoof, MAX_FPR) for scores, is_spoof in decided]
+    # A spoof that is missed is a false alarm of the reversed detector.
+    lower = [threshold_at_fpr(-scores, ~is_spoof, MAX_FNR) for scores, is_spoof in decided]
     return OperatingPoint(
-        max(value for value in upper if value is not None),
-        -max(value for value in lower if value is not None),
+        max(value for value in upper if value is not None), -max(value for value in lower if value is not None)
     )
 
 
@@ -96,7 +157,9 @@ def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     raw = trials.scores["clean"]
     interval = bootstrap_interval(eer, raw, trials.is_spoof, groups, rng=rng)
-    point = operating_point(calibrated(trials, fit_final_calibration(trials)))
+    calibration = fit_final_calibration(trials)
+    point = operating_point(calibrated(trials, calibration), calibrated(trials.joined(), calibration))
+    single, longer = transferred(trials)
     figures = {
         "trials": {"bonafide": int((~trials.is_spoof).sum()), "spoof": int(trials.is_spoof.sum())},
         "eer_pooled": eer(raw, trials.is_spoof),
@@ -115,9 +178,9 @@ def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
         "operating_point": {
             "synthetic_min_log10_lr": point.synthetic_min_log10_lr,
             "no_evidence_max_log10_lr": point.no_evidence_max_log10_lr,
-            "transferred_across_folds": transferred(trials),
+            "transferred_across_folds": single,
+            "transferred_across_folds_joined": longer,
         },
-        "longer_files": longer_files(calibrated(trials, fit_final_calibration(trials)), point),
         "false_alarms_by_source": _false_alarms_by_source(trials, point),
         **_per_family(trials),
     }
@@ -133,61 +196,48 @@ def cross_fitted(trials: Trials) -> Trials:
         held_out = calibrated(trials.select(inside), fit_final_calibration(trials.select(~inside)))
         for name, values in held_out.scores.items():
             ratios[name][inside] = values
-    return Trials(trials.rows, ratios)
+    return replace(trials, scores=ratios)
 
 
-def transferred(trials: Trials) -> dict[str, dict[str, float]]:
-    """Rates on each fold with calibration and thresholds from the other folds, by condition: what a user meets."""
-    counts: dict[str, dict[str, float]] = {name: defaultdict(float) for name in trials.scores}
+def transferred(trials: Trials) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rates on each fold with calibration and thresholds from the other folds, by condition: what a user meets.
+
+    -> (for single clips, for joined ones), each with its numbers of trials under `trials`.
+    """
+    tallies: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    counts = [{name: Counter[str]() for name in trials.scores} for _ in tallies]
+    totals = [Counter[str]() for _ in tallies]
     for fold in sorted(set(trials.folds)):
         inside = trials.folds == fold
         rest, test = trials.select(~inside), trials.select(inside)
         calibration = fit_final_calibration(rest)
-        point = operating_point(calibrated(rest, calibration))
-        for name, values in calibrated(test, calibration).scores.items():
-            _count(counts[name], values, test.is_spoof, point)
-    n_spoof, n_bonafide = int(trials.is_spoof.sum()), int((~trials.is_spoof).sum())
-    return {name: _rates(count, n_bonafide, n_spoof) for name, count in counts.items()}
+        point = operating_point(calibrated(rest, calibration), calibrated(rest.joined(), calibration))
+        for count, total, each in zip(counts, totals, (test, test.joined()), strict=True):
+            total.update(row.label for row in each.rows)
+            for name, values in calibrated(each, calibration).scores.items():
+                count[name].update(_decided(values, each.is_spoof, point))
+    for tally, count, total in zip(tallies, counts, totals, strict=True):
+        tally["trials"] = dict(total)
+        for name, decided in count.items():
+            tally[name] = {
+                f"{label}_{verdict}": decided[f"{label}_{verdict}"] / max(1, total[label])
+                for label in ("bonafide", "spoof")
+                for verdict in ("synthetic", "no_evidence")
+            }
+    return tallies
 
 
-def longer_files(ratios: Trials, point: OperatingPoint, windows: int = 4) -> dict[str, dict[str, float]]:
-    """Rates on made-up files of `windows` clips each, of one speaker or one generator, pooled by their mean.
-
-    `ratios` are calibrated; the mean of affine scores is the affine map of the mean, up to the cut-off.
-    """
-    scores = ratios.scores["clean"]
-    clips: dict[tuple[bool, str], list[float]] = defaultdict(list)
-    for row, score in zip(ratios.rows, scores, strict=True):
-        spoof = row.label == "spoof"
-        clips[spoof, str(row.generator if spoof else f"{row.source}/{row.speaker}")].append(float(score))
-    joined = [
-        (spoof, float(np.mean(values[start : start + windows])))
-        for (spoof, _), values in clips.items()
-        for start in range(0, len(values) - windows + 1, windows)
-    ]
-    if not joined:
-        return {}
-    is_spoof = np.array([spoof for spoof, _ in joined])
-    count: dict[str, float] = defaultdict(float)
-    _count(count, np.array([value for _, value in joined]), is_spoof, point)
-    n_spoof, n_bonafide = int(is_spoof.sum()), int((~is_spoof).sum())
-    return {f"{windows}_windows": {**_rates(count, n_bonafide, n_spoof), "bonafide": n_bonafide, "spoof": n_spoof}}
-
-
-def _count(count: dict[str, float], ratios: FloatArray, is_spoof: BoolArray, point: OperatingPoint) -> None:
+def _decided(ratios: FloatArray, is_spoof: BoolArray, point: OperatingPoint) -> Counter[str]:
     high = ratios >= point.synthetic_min_log10_lr
     low = ratios <= point.no_evidence_max_log10_lr
-    count["bonafide_synthetic"] += int((high & ~is_spoof).sum())
-    count["bonafide_no_evidence"] += int((low & ~is_spoof).sum())
-    count["spoof_synthetic"] += int((high & is_spoof).sum())
-    count["spoof_no_evidence"] += int((low & is_spoof).sum())
-
-
-def _rates(count: Mapping[str, float], n_bonafide: int, n_spoof: int) -> dict[str, float]:
-    return {
-        name: count.get(name, 0.0) / max(1, n_bonafide if name.startswith("bonafide") else n_spoof)
-        for name in ("bonafide_synthetic", "bonafide_no_evidence", "spoof_synthetic", "spoof_no_evidence")
-    }
+    return Counter(
+        {
+            "bonafide_synthetic": int((high & ~is_spoof).sum()),
+            "bonafide_no_evidence": int((low & ~is_spoof).sum()),
+            "spoof_synthetic": int((high & is_spoof).sum()),
+            "spoof_no_evidence": int((low & is_spoof).sum()),
+        }
+    )
 
 
 def _matched_voices(trials: Trials, pools: Sequence[str] = ("LibriSpeech", "LibriTTS")) -> float | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..core.audio import AudioReader, open_input
 from ..core.errors import UsageError
@@ -36,6 +37,7 @@ from .held_out import Trials, fit_final_calibration, held_out_figures
 
 log = logging.getLogger(__name__)
 
+HELD_OUT_NAME = "held_out.csv"
 ABOUT_KEYS = ("summary", "licence", "not_for", "limits")
 
 
@@ -81,30 +83,37 @@ def train(
     models, trials = cross_validate(trainer, rows, copies, conditions, plan, progress)
     progress(3, 4, "measuring")
     folder.mkdir(parents=True, exist_ok=True)
-    calibration = fit_final_calibration(trials)
-    card = {
-        "id": detector,
-        "detector": detector,
-        "version": __version__,
-        "weights": trainer.save(models, folder),
-        **(about or {}),
-        "training": {
-            "manifest_sha256": sha256_of_file(manifest),
-            "clips": {label: sum(row.label == label for row in rows) for label in ("bonafide", "spoof")},
-            "families": len({row.family for row in rows if row.family}),
-            "bonafide_sources": len({row.source for row in rows if row.label == "bonafide"}),
-            "folds": sorted({str(row.split) for row in rows}),
-            "plan": asdict(plan),
-            "recipe": dict(trainer.describe()),
-        },
-        "shortcut_probe_eer": shortcut_probe(manifest, rows, clips, plan.seed),
-        "figures": held_out_figures(trials, seed=plan.seed),
-    }
-    (folder / CALIBRATION_NAME).write_text(calibration.to_json(), encoding="utf-8")
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    seal_model(folder)
+    about = dict(about or {}) | {"training": describe_training(manifest, rows, trainer, plan)}
+    about["shortcut_probe_eer"] = shortcut_probe(manifest, rows, clips, plan.seed)
+    card = write_model(folder, detector, trainer.save(models, folder), trials, about, plan.seed)
     progress(4, 4, "done")
     return card
+
+
+def write_model(
+    folder: Path, detector: str, weights_name: str, trials: Trials, about: Mapping[str, Any], seed: int
+) -> Mapping[str, Any]:
+    """Put calibration, held-out scores, card and checksums beside the weights; -> the card."""
+    trials.write(folder / HELD_OUT_NAME)
+    (folder / CALIBRATION_NAME).write_text(fit_final_calibration(trials).to_json(), encoding="utf-8")
+    identity = {"id": detector, "detector": detector, "version": __version__, "weights": weights_name}
+    card = {**identity, **about, "figures": held_out_figures(trials, seed=seed)}
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    seal_model(folder)
+    return card
+
+
+def describe_training(manifest: Path, rows: Sequence[Row], trainer: Trainer[Any], plan: TrainingPlan) -> dict[str, Any]:
+    """What a model was trained on, and how, for its card."""
+    return {
+        "manifest_sha256": sha256_of_file(manifest),
+        "clips": {label: sum(row.label == label for row in rows) for label in ("bonafide", "spoof")},
+        "families": len({row.family for row in rows if row.family}),
+        "bonafide_sources": len({row.source for row in rows if row.label == "bonafide"}),
+        "folds": sorted({str(row.split) for row in rows}),
+        "plan": asdict(plan),
+        "recipe": dict(trainer.describe()),
+    }
 
 
 def load_clips(paths: Sequence[Path]) -> list[Float32Array]:
@@ -229,5 +238,7 @@ def _conditions_of(
 def _in_processes(work: Any, items: Sequence[Any], jobs: int) -> list[Any]:
     if jobs <= 1:
         return [work(item) for item in items]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         return list(pool.map(work, items, chunksize=16))

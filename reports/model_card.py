@@ -30,8 +30,12 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
                 _probe(card["shortcut_probe_eer"]),
                 f"## Figures\n\n{CONDITIONS_NOTE}",
                 _headline(figures),
-                "### By test condition, thresholds carried over from the other folds",
-                _conditions(figures),
+                "### EER by test condition",
+                _table(["condition", "EER"], [[k, _percent(v)] for k, v in figures["eer_by_condition"].items()]),
+                "### Verdicts on single clips, with calibration and thresholds from the other folds",
+                _conditions(figures, "transferred_across_folds"),
+                "### Verdicts on longer files (four clips of one voice or generator), likewise",
+                _conditions(figures, "transferred_across_folds_joined"),
                 "### By kind of generation",
                 _table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
                 "### By generator family, hardest first",
@@ -64,21 +68,17 @@ def _headline(figures: Mapping[str, Any]) -> str:
     return _table(["measure", "value"], rows)
 
 
-def _conditions(figures: Mapping[str, Any]) -> str:
-    transferred = figures["operating_point"]["transferred_across_folds"]
+def _conditions(figures: Mapping[str, Any], tally: str) -> str:
+    transferred = figures["operating_point"][tally]
+    verdicts = ("bonafide_synthetic", "spoof_synthetic", "bonafide_no_evidence", "spoof_no_evidence")
+    counts = ", ".join(f"{count} {label}" for label, count in sorted(transferred["trials"].items()))
     rows = [
-        [
-            name,
-            _percent(value),
-            _percent(transferred[name]["bonafide_synthetic"]),
-            _percent(transferred[name]["spoof_synthetic"]),
-            _percent(transferred[name]["bonafide_no_evidence"]),
-            _percent(transferred[name]["spoof_no_evidence"]),
-        ]
-        for name, value in figures["eer_by_condition"].items()
+        [name, *(_percent(rates[verdict]) for verdict in verdicts)]
+        for name, rates in transferred.items()
+        if name != "trials"
     ]
-    verdicts = ("genuine: synthetic", "spoof: synthetic", "genuine: no evidence", "spoof: no evidence")
-    return _table(["condition", "EER", *verdicts], rows)
+    header = ["condition", "genuine: synthetic", "spoof: synthetic", "genuine: no evidence", "spoof: no evidence"]
+    return f"{counts} trials.\n\n" + _table(header, rows)
 
 
 def _data(training: Mapping[str, Any]) -> str:
