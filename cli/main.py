@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -70,6 +71,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the README's table gives."""
+    _open_missing_streams()
+    _end_as_if_interrupted()
     try:
         code = cli.main(prog_name="covoguard", standalone_mode=False)
     except click.ClickException as error:
@@ -81,10 +84,35 @@ def main() -> NoReturn:
     except CovoguardError as error:
         _complain(f"error: {error.message}", error)
         _leave(error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"error: {where}{error.strerror or error}; run with -v for the details", error)
+        _leave(EXIT_INTERNAL)
     except Exception as error:
         _complain(f"internal error: {type(error).__name__}: {error}; run with -v for the details", error)
         _leave(EXIT_INTERNAL)
     _leave(code if isinstance(code, int) else 0)
+
+
+def _open_missing_streams() -> None:
+    """Give a standard stream that the caller closed its descriptor back.
+
+    Else the next file opened would take it, and get what a library says on standard error. Data that is read
+    from or written to such a stream fails; only messages are dropped.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
+def _end_as_if_interrupted() -> None:
+    """Let a polite order to end (`kill`, a terminal that closes) do what Ctrl-C does: finished records are kept."""
+    for order in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(order) is signal.SIG_DFL:  # nohup ignores SIGHUP, and that holds
+            signal.signal(order, signal.default_int_handler)
 
 
 def _complain(sentence: str, error: BaseException | None = None) -> None:

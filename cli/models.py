@@ -34,7 +34,7 @@ def list_models(as_json: bool) -> None:
         click.echo(_as_json(installed) if as_json else _as_text(installed))
 
 
-@models.command("show")
+@models.command("show", short_help="Print a model's card: data, figures, limits.")
 @click.argument("detector", default=DEFAULT_DETECTOR)
 @click.option(
     "--model", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="A model folder of your own."

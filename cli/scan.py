@@ -1,7 +1,10 @@
 """`covoguard scan`."""
 
+import math
+import os
 import sys
 import time
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -29,6 +32,22 @@ from .options import (
 from .terminal import shows_progress, with_progress
 
 _LIMITS = DecodeLimits()
+_MAX_JOBS = 256
+_MAX_SECONDS = 86_400.0
+
+
+def _number(_ctx: click.Context, _parameter: click.Parameter, seconds: float) -> float:
+    if math.isnan(seconds):  # which click's ranges let pass
+        raise click.BadParameter("NaN is no number of seconds")
+    return seconds
+
+
+def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    try:
+        (text or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("the text is not UTF-8, which every format needs") from error
+    return text
 
 
 @click.command()
@@ -46,11 +65,12 @@ _LIMITS = DecodeLimits()
     help="Model folder to use instead of a bundled one.",
 )
 @policy_option
-@click.option("--jobs", type=click.IntRange(min=1), help="Files analysed at a time. Default: one per CPU.")
+@click.option("--jobs", type=click.IntRange(1, _MAX_JOBS), help="Files analysed at a time. Default: one per CPU.")
 @click.option(
     "--timeout-per-file",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0, _MAX_SECONDS, min_open=True),
+    callback=_number,
     metavar="SECONDS",
     default=_LIMITS.timeout_s,
     show_default=True,
@@ -59,16 +79,17 @@ _LIMITS = DecodeLimits()
 @click.option(
     "--max-duration",
     "max_duration_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0.1, _MAX_SECONDS),
+    callback=_number,
     metavar="SECONDS",
     default=_LIMITS.max_duration_s,
     show_default=True,
     help="Analyse at most this much of a file.",
 )
 @exit_options
-@click.option("--case", "case_id", help="Case that the files belong to; goes into every record.")
-@click.option("--item", help="Exhibit within the case.")
-@click.option("--examiner", help="Who runs the scan.")
+@click.option("--case", "case_id", callback=_unicode, help="Case that the files belong to; goes into every record.")
+@click.option("--item", callback=_unicode, help="Exhibit within the case.")
+@click.option("--examiner", callback=_unicode, help="Who runs the scan.")
 @verbosity_options
 def scan(
     paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool,
@@ -100,6 +121,7 @@ def scan(
       curl -s https://example.org/clip.ogg | covoguard scan -
     """
     walks = _walks(paths, files_from, null_separated, all_files)
+    _keep_inputs([*paths, files_from or ""], output_files)
     policy = load_policy(policy_file)
     scorer = load_scorer(detector, model_folder)
     case = Case(case_id, item, examiner) if case_id or item or examiner else None
@@ -135,6 +157,13 @@ def _walks(paths: tuple[str, ...], files_from: str | None, null_separated: bool,
         listed = listed_paths(files_from, null_separated=null_separated)
         walks.append(InputWalk(listed, all_files=all_files, literal=True))
     return walks
+
+
+def _keep_inputs(inputs: Iterable[str], output_files: tuple[Path, ...]) -> None:
+    for path in inputs:
+        for output in output_files:
+            if os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output):
+                raise UsageError(f"{output}: this is an input, which is never overwritten; name another file")
 
 
 def _count(paths: tuple[str, ...], all_files: bool) -> int:

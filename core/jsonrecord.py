@@ -14,7 +14,8 @@ def from_json(cls: type[T], value: object) -> T:
     """Build `cls` from parsed JSON (dicts, lists, numbers, strings, None).
 
     Understands nested dataclasses, tuples, unions, literals, str, int, float and bool. Raises `ValueError`
-    that names the field for a wrong type, a number that is not finite, an unknown key and a missing one.
+    that names the field for a wrong type, a number that is not finite, text that is not Unicode, an unknown key
+    and a missing one.
     """
     return typing.cast(T, _read(cls, value, cls.__name__))
 
@@ -77,6 +78,16 @@ def _read_scalar(kind: Any, value: object, where: str) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise ValueError(f"{where}: {value!r} is not Unicode (it holds a lone surrogate)")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where}: {value} is not a finite number")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,6 +15,8 @@ from .errors import IntegrityError, ModelMissing
 
 CARD_NAME = "card.json"
 CHECKSUMS_NAME = "SHA256SUMS"
+_IDENTITY = ("id", "version", "detector", "weights")
+"""What a card must say for the model to be used; a page about the model needs more."""
 
 
 def sha256_of_file(path: Path) -> str:
@@ -61,6 +63,15 @@ class ModelFolder:
 
 def open_model(folder: Path) -> ModelFolder:
     """Read and check a model folder. Raises `ModelMissing` or `IntegrityError`."""
+    try:
+        return _open_model(folder)
+    except OSError as error:
+        raise ModelMissing(
+            f"{error.filename}: cannot be read ({error.strerror}); grant it, or install the model again"
+        ) from error
+
+
+def _open_model(folder: Path) -> ModelFolder:
     checksums_path = folder / CHECKSUMS_NAME
     if not checksums_path.is_file():
         raise ModelMissing(f"{folder}: no model here ({CHECKSUMS_NAME} is missing); give a model folder")
@@ -73,8 +84,8 @@ def open_model(folder: Path) -> ModelFolder:
             raise IntegrityError(f"{path}: not the file that {CHECKSUMS_NAME} lists; install the model again")
     if CARD_NAME not in checksums:
         raise ModelMissing(f"{folder}: {CHECKSUMS_NAME} does not list {CARD_NAME}; install the model again")
-    card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
-    if not isinstance(card, dict) or str(card.get("weights")) not in checksums:
+    card = _read_card(folder / CARD_NAME)
+    if str(card["weights"]) not in checksums:
         raise IntegrityError(f"{folder}: {CARD_NAME} names weights that {CHECKSUMS_NAME} does not list")
     return ModelFolder(folder, card, checksums)
 
@@ -86,9 +97,20 @@ def seal_model(folder: Path) -> None:
     (folder / CHECKSUMS_NAME).write_text("".join(lines), encoding="utf-8")
 
 
+def _read_card(path: Path) -> Mapping[str, Any]:
+    try:
+        card = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"{path}: not JSON ({error}); install the model again") from error
+    for key in _IDENTITY:
+        if not isinstance(card, dict) or not card.get(key):
+            raise IntegrityError(f"{path}: the card does not say {key!r}; install the model again")
+    return dict(card)
+
+
 def _read_checksums(path: Path) -> dict[str, str]:
     checksums = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="backslashreplace").splitlines():
         digest, _, name = line.partition("  ")
         if len(digest) != 64 or not name or Path(name).name != name:
             raise IntegrityError(f"{path}: the line {line!r} is not 'sha256  file name'")

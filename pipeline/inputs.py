@@ -11,6 +11,9 @@ from ..core.errors import InputError, UsageError
 
 STANDARD_INPUT = "-"
 _READ_BYTES = 1 << 16
+_MAX_NAME_BYTES = 1 << 20
+"""Far beyond what any system takes for a path; without a limit, a list that is none would fill the memory."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 MEDIA_SUFFIXES = frozenset(
     (
@@ -61,6 +64,9 @@ class InputWalk:
             yield Source(os.path.join(os.curdir, path) if self._literal else path)
         elif os.path.isdir(path):
             yield from self._walk(path)
+        elif not path:
+            nothing = "an empty path names no file; check the variable that it came from"
+            yield Source(path, InputError(nothing, code="not_found"))
         elif not self._literal and glob.has_magic(path) and not os.path.lexists(path):
             matches = sorted(glob.glob(path, recursive=True))
             if not matches:
@@ -100,25 +106,36 @@ def listed_paths(list_file: str, *, null_separated: bool) -> Iterator[str]:
     """Paths from a file, or from standard input for `-`, each as soon as its end has been read.
 
     One path per line, or per NUL byte. Names are bytes, taken literally: no globs, no comments, no quotes, no
-    trimming; empty ones are skipped. Raises `UsageError` when the list cannot be opened.
+    trimming; empty ones are skipped. Lines may end as on Windows and the first may start with a byte order mark:
+    a name that has these of its own needs NUL bytes. Raises `UsageError` when the list cannot be opened, and while
+    it is read for a name that is longer than any path.
     """
-    separator = b"\0" if null_separated else b"\n"
     try:
         descriptor = os.dup(0) if list_file == STANDARD_INPUT else os.open(list_file, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"--files-from {list_file}: cannot be opened: {error.strerror}") from error
-    return _split(descriptor, separator, list_file)
+    names = _split(descriptor, b"\0" if null_separated else b"\n", list_file)
+    return (os.fsdecode(name) for name in (names if null_separated else _without_windows_marks(names)) if name)
 
 
-def _split(descriptor: int, separator: bytes, list_file: str) -> Iterator[str]:
+def _without_windows_marks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for number, line in enumerate(lines):
+        yield (line.removeprefix(_BYTE_ORDER_MARK) if number == 0 else line).removesuffix(b"\r")
+
+
+def _split(descriptor: int, separator: bytes, list_file: str) -> Iterator[bytes]:
     # Not sys.stdin: a thread that waits inside its buffer would block the interpreter's exit.
     rest = b""
     try:
         while block := os.read(descriptor, _READ_BYTES):
             *complete, rest = (rest + block).split(separator)
-            yield from (os.fsdecode(name) for name in complete if name)
-        if rest:
-            yield os.fsdecode(rest)
+            yield from complete
+            if len(rest) > _MAX_NAME_BYTES:
+                raise UsageError(
+                    f"--files-from {list_file}: a name of more than {_MAX_NAME_BYTES} bytes; give a list of paths, "
+                    "one per line (with -0: each with a NUL byte behind it)"
+                )
+        yield rest
     except OSError as error:
         raise UsageError(f"--files-from {list_file}: cannot be read: {error.strerror}") from error
     finally:

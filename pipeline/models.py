@@ -38,9 +38,7 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
     that belongs to another one, `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
     if folder is not None:
-        made_for = open_model(folder).card.get("detector")
-        if not isinstance(made_for, str):
-            raise IntegrityError(f"{folder}: the card does not name the model's detector; install the model again")
+        made_for = str(open_model(folder).card["detector"])
         if detector not in (None, made_for):
             raise UsageError(f"{folder}: this model is for {made_for}, not {detector}; leave --detector out")
         detector = made_for
@@ -62,7 +60,10 @@ def model_page(detector: str, folder: Path | None) -> str:
         SCORERS.get(detector)
         folder = _bundled(detector)
     model = open_model(folder)
-    return render_model_card(model.card, model.model_sha256)
+    try:
+        return render_model_card(model.card, model.model_sha256)
+    except KeyError as error:
+        raise IntegrityError(f"{folder}: the card does not say {error}; a page needs it") from error
 
 
 def _bundled(detector: str) -> Path:

@@ -1,7 +1,9 @@
 """Where records go: standard output and any number of files, each whole or clearly marked as partial."""
 
+import fcntl
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,7 +31,7 @@ class Outputs:
 
     def __init__(self, files: Sequence[Path], standard_output: Format | None) -> None:
         """Open all outputs before anything is scanned; raises `UsageError` for one that cannot be written."""
-        if len({path.absolute() for path in files}) < len(files):
+        if len({os.path.realpath(path) for path in files}) < len(files):
             raise UsageError("the same output file is named twice; name each once")
         formats = [format_of(path) for path in files]
         self._outputs: list[_Output] = []
@@ -75,14 +77,21 @@ class Outputs:
 
 
 class _Output:
-    """One writer on one stream, with failures in words."""
+    """One writer on one stream, with failures in words. Nothing is written before the first record."""
 
     def __init__(self, name: str, stream: BinaryIO, output_format: Format) -> None:
         self._name = name
         self._stream = stream
+        self._format = output_format
         self._broken = False
         self._records = 0
-        self._writer: RecordWriter = output_format.writer(stream)
+        self._started: RecordWriter | None = None
+
+    @property
+    def _writer(self) -> RecordWriter:
+        if self._started is None:
+            self._started = self._format.writer(self._stream)
+        return self._started
 
     def write(self, record: ScanRecord) -> None:
         try:
@@ -101,7 +110,7 @@ class _Output:
 
     def abandon(self) -> None:
         """The run ends early: finish what there is, unless writing itself is what failed."""
-        if not self._broken:
+        if self._records and not self._broken:
             try:
                 self._writer.finish()
                 self._stream.flush()
@@ -117,17 +126,16 @@ class _Output:
 
 
 class _FileOutput(_Output):
-    """A file that appears under its name only when it is whole."""
+    """A file that appears under its name only when it is whole. Of a link, the file that it leads to."""
 
     def __init__(self, path: Path, output_format: Format) -> None:
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path}: not a regular file; use -f for standard output, or name a file")
-        self._path = path
-        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        self._path = Path(os.path.realpath(path))
+        self._partial = self._path.with_name(self._path.name + PARTIAL_SUFFIX)
         try:
-            stream = self._partial.open("wb")
+            _require_replaceable(self._path)
+            stream = _open_alone(self._partial)
         except OSError as error:
-            raise UsageError(f"{self._partial}: cannot be created: {error.strerror}; choose another place") from error
+            raise UsageError(f"{path}: cannot be created: {error.strerror}; choose another place") from error
         super().__init__(str(path), stream, output_format)
 
     def complete(self) -> None:
@@ -149,6 +157,29 @@ class _FileOutput(_Output):
             logger.warning("the run did not finish: %d records are kept in %s", self._records, self._partial)
         else:
             self._partial.unlink(missing_ok=True)
+
+
+def _require_replaceable(path: Path) -> None:
+    try:
+        is_regular = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_regular:
+        raise UsageError(f"{path}: not a regular file; use -f for standard output, or name a file")
+
+
+def _open_alone(partial: Path) -> BinaryIO:
+    """The emptied partial file, locked: a second run into the same file would mix its records with ours."""
+    stream = partial.open("ab")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise UsageError(f"{partial}: another run is writing this file; wait for it, or name another file") from None
+    except OSError as error:
+        logger.info("%s: cannot be locked (%s); no other run may write it", partial, error.strerror)
+    stream.truncate(0)
+    return stream
 
 
 def _standard_output(output_format: Format) -> _Output:

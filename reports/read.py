@@ -3,7 +3,7 @@
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +13,8 @@ from ..core.reasons import REASONS
 from ..core.scanrecord import ScanRecord
 
 _PARQUET_MAGIC = b"PAR1"
+_MAX_LINE_BYTES = 1 << 26
+"""A day of speech with all its windows has a tenth of this; a file that is no list of records has no lines."""
 
 
 def read_records(path: Path) -> Iterator[ScanRecord]:
@@ -35,15 +37,22 @@ def read_records(path: Path) -> Iterator[ScanRecord]:
         ) from error
 
 
-def _from_json_lines(lines: Iterable[bytes], name: str) -> Iterator[ScanRecord]:
-    for number, line in enumerate(lines, start=1):
+def _from_json_lines(stream: BinaryIO, name: str) -> Iterator[ScanRecord]:
+    for number in itertools.count(1):
+        line = stream.readline(_MAX_LINE_BYTES + 1)
+        if not line:
+            return
+        where = f"{name}, line {number}"
+        if len(line) > _MAX_LINE_BYTES:
+            raise UsageError(f"{where}: longer than any record; give the .jsonl or .parquet of a run")
         if not line.strip():
             continue
-        where = f"{name}, line {number}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            hint = "" if line.endswith(b"\n") else "; the line is cut off: delete it if the rest is what you need"
+            hint = "; the line is cut off: delete it if the rest is what you need"
+            if number == 1 or line.endswith(b"\n"):
+                hint = "; give the .jsonl or .parquet of a run"
             raise UsageError(f"{where}: not JSON ({error}){hint}") from error
         yield _record(value, where)
 

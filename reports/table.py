@@ -1,4 +1,4 @@
-"""A table for people: one row per record as it becomes known, in 80 columns or the terminal's width."""
+"""A table for people: one row per record as it becomes known, in 80 columns or the terminal's width if that is more."""
 
 import io
 from typing import BinaryIO
@@ -29,12 +29,14 @@ class TableWriter:
         self._page = io.StringIO()
         self._console = Console(
             file=self._page,
-            force_terminal=True if terminal else None,
+            force_terminal=terminal,
             width=None if terminal else WIDTH_COLUMNS,
             highlight=False,
             markup=False,
             emoji=False,
         )
+        # In a narrower terminal the lines wrap; columns of no width would lose the names.
+        self._console.width = max(self._console.width, WIDTH_COLUMNS)
         self._print("#", Text("verdict"), "log10 LR", "speech", "reasons", "file", style="bold")
 
     def write(self, record: ScanRecord) -> None:

@@ -51,30 +51,12 @@ class AudioReader:
         """Decode to mono float32 at 16 kHz, with the facts of the source.
 
         Raises `InputError` with one of the codes that `core.audio.decode` lists, or decode_timeout,
-        decode_memory, decoder_crashed, changed_while_read.
+        decode_memory, decoder_crashed, changed_while_read, or internal_error when no decoder can be started.
         """
-        connection = self._connect()
-        deadline_s = time.monotonic() + self.limits.timeout_s
         try:
-            decoded = self._exchange(connection, opened, deadline_s)
-        except TimeoutError:
-            self.close()
-            raise InputError(
-                f"{named(opened.path)}: decoding took longer than {self.limits.timeout_s:g} s and was stopped",
-                code="decode_timeout",
-            ) from None
-        except (ProtocolError, OSError) as error:
-            end = self._how_it_ended()
-            raise InputError(
-                f"{named(opened.path)}: the decoder process {end}; treat the file as hostile",
-                code="decoder_crashed",
-            ) from error
-        except InputError as error:
-            if error.code == "decode_memory":
-                self.close()
-            raise InputError(f"{named(opened.path)}: {error.message}", code=error.code) from None
-        except BaseException:  # interrupted in the middle of an answer: the rest of it must not meet the next file
-            self.close()
+            decoded = self._decoded(opened)
+        except InputError:
+            opened.check_unchanged()  # then the failure is none of the bytes that were hashed
             raise
         opened.check_unchanged()
         return decoded
@@ -100,6 +82,31 @@ class AudioReader:
         """End the child process."""
         self.close()
 
+    def _decoded(self, opened: OpenedInput) -> DecodedAudio:
+        connection = self._connect()
+        deadline_s = time.monotonic() + self.limits.timeout_s
+        try:
+            return self._exchange(connection, opened, deadline_s)
+        except TimeoutError:
+            self.close()
+            raise InputError(
+                f"{named(opened.path)}: decoding took longer than {self.limits.timeout_s:g} s and was stopped",
+                code="decode_timeout",
+            ) from None
+        except (ProtocolError, OSError) as error:
+            end = self._how_it_ended()
+            raise InputError(
+                f"{named(opened.path)}: the decoder process {end}; treat the file as hostile",
+                code="decoder_crashed",
+            ) from error
+        except InputError as error:
+            if error.code == "decode_memory":
+                self.close()
+            raise InputError(f"{named(opened.path)}: {error.message}", code=error.code) from None
+        except BaseException:  # interrupted in the middle of an answer: the rest of it must not meet the next file
+            self.close()
+            raise
+
     def _connect(self) -> socket.socket:
         if self._child is not None and self._child.poll() is not None:
             self.close()  # it died between two files
@@ -111,25 +118,15 @@ class AudioReader:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         self._connection = ours
-        with theirs:
-            # -P: the current folder, which may hold anything, is not searched for modules.
-            command = [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno())]
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env=os.environ | _ONE_THREAD,
-            )
         try:
+            with theirs:
+                self._child = _start_decoder(theirs)
             receive_message(ours, time.monotonic() + START_TIMEOUT_S)
         except (ProtocolError, OSError) as error:
+            started = self._child is not None
             end = self._how_it_ended()
-            raise InputError(
-                f"the decoder process {end} before it was ready; run `covoguard doctor`", code="decoder_crashed"
-            ) from error
+            what = f"{end} before it was ready" if started else f"cannot be started ({error})"
+            raise InputError(f"the decoder process {what}; run `covoguard doctor`", code="internal_error") from error
 
     def _exchange(self, connection: socket.socket, opened: OpenedInput, deadline_s: float) -> DecodedAudio:
         connection.settimeout(self.limits.timeout_s)
@@ -152,3 +149,17 @@ class AudioReader:
         if code is None:
             return "answered nonsense"
         return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+def _start_decoder(connection: socket.socket) -> "subprocess.Popen[bytes]":
+    # -P: the current folder, which may hold anything, is not searched for modules.
+    command = [sys.executable, "-P", "-m", f"{__package__}.worker", str(connection.fileno())]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(connection.fileno(),),
+        start_new_session=True,
+        env=os.environ | _ONE_THREAD,
+    )

@@ -100,7 +100,7 @@ def spool_stream(stream: BinaryIO, *, max_bytes: int = MAX_INPUT_BYTES) -> Opene
     size_bytes = 0
     file = tempfile.TemporaryFile(prefix="covoguard-")  # noqa: SIM115  (the caller closes it)
     try:
-        while chunk := stream.read(CHUNK_BYTES):
+        while chunk := _next_chunk(stream):
             size_bytes += len(chunk)
             if size_bytes > max_bytes:
                 raise _too_large(STREAM_NAME, max_bytes)
@@ -120,6 +120,15 @@ def spool_stream(stream: BinaryIO, *, max_bytes: int = MAX_INPUT_BYTES) -> Opene
     except BaseException:
         file.close()
         raise
+
+
+def _next_chunk(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(CHUNK_BYTES)
+    except OSError as error:
+        raise InputError(
+            f"standard input cannot be read: {error.strerror}; pipe an audio file into it", code="read_error"
+        ) from error
 
 
 def _open_regular(path: Path) -> BinaryIO:

@@ -105,6 +105,13 @@ def test_models_list_tells_of_every_detector_default_first(run):
         assert each["detector"] in run("models", "list").stdout.decode()
 
 
+def test_the_page_of_a_card_that_lacks_figures_names_what_is_missing(run, loudness_model):
+    done = run("models", "show", "--model", loudness_model)
+    assert done.returncode == 4
+    assert b"the card does not say" in done.stderr
+    assert b"internal" not in done.stderr
+
+
 def test_doctor_checks_everything_and_says_so_by_its_exit_code(run):
     done = run("doctor", "--json")
     checks = {each["name"]: each for each in map(json.loads, done.stdout.splitlines())}

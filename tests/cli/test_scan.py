@@ -137,6 +137,12 @@ def test_exit_codes_of_a_finished_scan(scan, clips, files, options, code):
         (["x.wav", "-o", "nowhere/out.csv"], 2, "cannot be created"),
         (["x.wav", "--detector", "other"], 2, "this model is for logband-resnet"),
         (["x.wav", "--jobs", "0"], 2, "--jobs"),
+        (["x.wav", "--jobs", "100000"], 2, "--jobs"),
+        (["x.wav", "--timeout-per-file", "nan"], 2, "NaN"),
+        (["x.wav", "--timeout-per-file", "inf"], 2, "--timeout-per-file"),
+        (["x.wav", "--max-duration", "nan"], 2, "NaN"),
+        (["x.wav", "--max-duration", "1e300"], 2, "--max-duration"),
+        (["x.wav", "--examiner", b"\xff"], 2, "not UTF-8"),
         (["x.wav", "--no-such-option"], 2, "No such option"),
     ],
 )
@@ -182,20 +188,57 @@ def test_a_closed_pipe_ends_the_scan_quietly(covoguard, clips, loudness_model):
         process.stderr.close()
 
 
-def test_a_full_disk_is_one_clear_line(covoguard, clips, loudness_model):
+@pytest.mark.parametrize("command", [["scan", "-f", "jsonl"], ["scan", "-f", "table"], ["explain"]])
+def test_a_full_disk_is_one_clear_line(command, covoguard, clips, loudness_model):
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "wb") as full:
         process = subprocess.run(
-            [covoguard, "scan", clips / "e-text.wav", "--model", loudness_model, "-f", "jsonl"],
+            [covoguard, *command, *([clips / "e-text.wav", "--model", loudness_model] if command[0] == "scan" else [])],
             stdout=full, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
     assert process.returncode == 1
     assert b"No space left" in process.stderr
-    assert b"Traceback" not in process.stderr
+    assert process.stderr.count(b"\n") == 1
+    assert b"internal" not in process.stderr
 
 
-def test_an_interrupted_scan_keeps_what_is_done_and_exits_130(covoguard, clips, loudness_model, tmp_path):
+def test_a_list_or_file_to_scan_is_never_overwritten(scan, clips, tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(os.fsencode(clips / "a-loud.wav"))
+    for arguments in (["--files-from", listed], [listed]):
+        result = scan(*arguments, "-o", tmp_path / "." / "list.txt")
+        assert result.returncode == 2
+        assert b"never overwritten" in result.stderr
+    assert listed.read_bytes() == os.fsencode(clips / "a-loud.wav")
+
+
+def _with_closed(descriptors, *command) -> subprocess.CompletedProcess[bytes]:
+    closings = " ".join(f"{descriptor}>&-" for descriptor in descriptors)
+    shell = ["sh", "-c", f'exec "$@" {closings}', "sh", *command]
+    return subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def test_closed_standard_streams_cost_nothing_but_what_goes_through_them(covoguard, clips, loudness_model, tmp_path):
+    command = [covoguard, "scan", "--model", loudness_model, "--exit-zero"]
+    output = tmp_path / "out.jsonl"
+    result = _with_closed([0, 1, 2], *command, clips / "a-loud.wav", "-o", output)
+    assert result.returncode == 0
+    assert names(output.read_bytes()) == ["a-loud.wav"]
+    result = _with_closed([2], *command, clips / "a-loud.wav", "-f", "jsonl")
+    assert result.returncode == 0
+    assert names(result.stdout) == ["a-loud.wav"]
+    result = _with_closed([1], *command, clips / "a-loud.wav")
+    assert result.returncode == 1
+    assert b"standard output: cannot be written" in result.stderr
+    result = _with_closed([0], *command, "-", "-f", "jsonl")
+    (record,) = lines(result.stdout)
+    assert record["error"]["code"] == "read_error"
+    assert "cannot be read" in record["error"]["message"]
+
+
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_scan_keeps_what_is_done_and_exits_130(order, covoguard, clips, loudness_model, tmp_path):
     read, write = os.pipe()
     output = tmp_path / "out.jsonl"
     process = subprocess.Popen(
@@ -207,7 +250,7 @@ def test_an_interrupted_scan_keeps_what_is_done_and_exits_130(covoguard, clips, 
     os.write(write, os.fsencode(clips / "a-loud.wav") + b"\n")
     # The record comes although the list goes on: results do not wait for the end of the input.
     first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(order)
     rest, errors = process.communicate()
     os.close(write)
     assert process.returncode == 130

@@ -1,5 +1,6 @@
 """A model folder is whole and unchanged, or it is refused."""
 
+import errno
 import hashlib
 import json
 
@@ -51,6 +52,29 @@ def test_weights_outside_the_checksums_are_refused(folder):
     (folder / "card.json").write_text(json.dumps(CARD | {"weights": "../other"}))
     seal_model(folder)
     with pytest.raises(IntegrityError, match="weights"):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("card", ["{", "[]", "\x00", json.dumps({**CARD, "id": ""}), json.dumps({"id": "made-up"})])
+def test_a_card_that_does_not_identify_the_model_is_refused(folder, card):
+    (folder / "card.json").write_text(card)
+    seal_model(folder)
+    with pytest.raises(IntegrityError, match=r"card\.json"):
+        open_model(folder)
+
+
+def test_checksums_that_are_no_text_are_refused(folder):
+    (folder / CHECKSUMS_NAME).write_bytes(b"\xff\n")
+    with pytest.raises(IntegrityError):
+        open_model(folder)
+
+
+def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("covoguard.core.modelcard.sha256_of_file", refuse)
+    with pytest.raises(ModelMissing, match=r"card\.json: cannot be read \(Permission denied\)"):
         open_model(folder)
 
 

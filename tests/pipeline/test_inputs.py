@@ -90,6 +90,8 @@ def test_a_folder_that_cannot_be_listed_is_an_error_record(tree, monkeypatch):
         (b"a.wav\nb.wav\n", False, ["a.wav", "b.wav"]),
         (b"a.wav\n\nb.wav", False, ["a.wav", "b.wav"]),
         (b" a.wav \n", False, [" a.wav "]),
+        (b"\xef\xbb\xbfa.wav\r\n\r\nb.wav\r\n", False, ["a.wav", "b.wav"]),
+        (b"\xef\xbb\xbfa.wav\r\0", True, ["\ufeffa.wav\r"]),
         (b"a\nb.wav\0c.wav\0", True, ["a\nb.wav", "c.wav"]),
         (b"\xff.wav\n", False, ["\udcff.wav"]),
         (b"", False, []),
@@ -100,6 +102,17 @@ def test_lists_are_split_at_newlines_or_nul_alone(tmp_path, content, null, names
     path = tmp_path / "list"
     path.write_bytes(content)
     assert list(listed_paths(str(path), null_separated=null)) == names
+
+
+def test_a_list_without_separators_is_refused_before_it_fills_the_memory():
+    with pytest.raises(UsageError, match="list of paths"):
+        list(listed_paths("/dev/zero", null_separated=False))
+
+
+def test_an_empty_path_is_an_error_record():
+    (source,) = InputWalk([""])
+    assert source.error is not None
+    assert source.error.code == "not_found"
 
 
 def test_a_list_that_cannot_be_read_is_wrong_usage(tmp_path):

@@ -171,6 +171,28 @@ def test_the_table_fits_80_columns_and_loses_no_part_of_a_name(records):
         assert word in text
 
 
+class Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_costs_no_part_of_a_row(records, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    writer = TableWriter(terminal)
+    writer.write(records[3])
+    text = terminal.getvalue().decode("utf-8")
+    assert "not_analysable" in text
+    assert "calc'!A0.wav" in text
+    assert "\x1b[" in text
+
+
+def test_colours_never_reach_a_file(records, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert b"\x1b" not in written(TableWriter, records)
+
+
 def test_the_table_shows_hostile_names_as_escapes(records):
     text = written(TableWriter, [records[4]]).decode("utf-8")
     assert "\x1b" not in text

@@ -62,6 +62,49 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_scan(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["folder.csv"]
 
 
+def test_a_name_that_is_too_long_is_refused_before_the_scan(tmp_path):
+    with pytest.raises(UsageError, match="cannot be created"):
+        Outputs([tmp_path / ("x" * 300 + ".jsonl")], None)
+
+
+def test_two_names_of_one_file_are_refused(tmp_path):
+    (tmp_path / "link.jsonl").symlink_to("out.jsonl")
+    (tmp_path / "folder").mkdir()
+    for other in (tmp_path / "link.jsonl", tmp_path / "folder" / ".." / "out.jsonl"):
+        with pytest.raises(UsageError, match="twice"):
+            Outputs([tmp_path / "out.jsonl", other], None)
+
+
+def test_a_link_stays_and_leads_to_the_results(records, tmp_path):
+    link = tmp_path / "latest.jsonl"
+    link.symlink_to("out.jsonl")
+    with Outputs([link], None) as outputs:
+        outputs.write_all(records)
+    assert link.is_symlink()
+    assert list(read_records(tmp_path / "out.jsonl")) == records
+
+
+def test_a_second_run_into_the_same_file_is_refused_and_harms_nothing(records, tmp_path):
+    path = tmp_path / "out.jsonl"
+    with Outputs([path], None) as outputs:
+        outputs.write_all(records)
+        with pytest.raises(UsageError, match="another run"):
+            Outputs([path], None)
+    assert list(read_records(path)) == records
+    with Outputs([path], None) as outputs:
+        outputs.write_all(records[:1])
+    assert list(read_records(path)) == records[:1]
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_a_run_without_records_still_gives_a_whole_file(tmp_path, name):
+    path = tmp_path / f"out{FORMATS[name].suffix}"
+    with Outputs([path], None) as outputs:
+        outputs.write_all([])
+    assert path.exists()
+    assert (path.stat().st_size == 0) == (name == "jsonl")
+
+
 class FullDisk(io.BytesIO):
     """Takes so many bytes and no more."""
 
@@ -75,16 +118,20 @@ class FullDisk(io.BytesIO):
         return super().write(data)
 
 
+class OutTo:
+    """Standard output on a stream."""
+
+    def __init__(self, stream) -> None:
+        self.buffer = stream
+
+    def isatty(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("room", [0, 400])
 @pytest.mark.parametrize("name", list(FORMATS))
-def test_a_full_disk_is_a_clear_error_and_other_outputs_are_kept(records, tmp_path, name, monkeypatch):
-    class Stdout:
-        buffer = FullDisk(400)
-
-        @staticmethod
-        def isatty() -> bool:
-            return False
-
-    monkeypatch.setattr("sys.stdout", Stdout())
+def test_a_full_disk_is_a_clear_error_and_other_outputs_are_kept(records, tmp_path, name, room, monkeypatch):
+    monkeypatch.setattr("sys.stdout", OutTo(FullDisk(room)))
     kept = tmp_path / "out.jsonl"
     complaint = "standard output: cannot be written: No space"
     with (

@@ -1,6 +1,7 @@
 """Reading results back refuses what is not a scan record and says where."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ def edited(record, keys, value):
         (["detectors", 0, "log10_lr"], "high", r"detectors\[0\]\.log10_lr"),
         (["detectors", 0, "log10_lr"], float("inf"), "finite"),
         (["detectors", 0, "segments", 1], [0.0, 1.0], r"segments\[1\]: expected 3 values"),
+        (["input", "path"], "\udcff.wav", r"input\.path: .* not Unicode"),
         (["seq"], True, "seq"),
         (["seq"], 1.5, "seq"),
         (["quality", "mix"], "stereo", "mix"),
@@ -48,6 +50,11 @@ def test_a_wrong_field_is_named_with_its_line(records, tmp_path, keys, value, co
     with pytest.raises(UsageError, match=complaint) as caught:
         list(read_records(path))
     assert "line 2" in caught.value.message
+
+
+def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory():
+    with pytest.raises(UsageError, match="line 1: longer than any record"):
+        list(read_records(Path("/dev/zero")))
 
 
 def test_a_record_without_facts_or_with_a_made_up_code_is_refused(records, tmp_path):

@@ -79,6 +79,25 @@ def test_a_file_that_changes_while_it_is_read(clip):
         assert _read(reader, clip).facts.duration_s == 1.0
 
 
+def test_what_fails_on_a_file_that_changes_is_not_blamed_on_its_hashed_bytes(tmp_path):
+    path = tmp_path / "cut.wav"
+    path.write_bytes(sounds.wave(sounds.pcm16(sounds.speech_like(1.0, 16_000))))
+    with AudioReader() as reader, open_input(path) as opened:
+        os.truncate(path, 30)
+        with pytest.raises(InputError) as caught:
+            reader.read(opened)
+    assert caught.value.code == "changed_while_read"
+
+
+def test_a_decoder_that_cannot_be_started_is_no_fault_of_the_file(clip, monkeypatch):
+    with AudioReader() as reader:
+        for executable in ("/nowhere/python", "/bin/false"):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "executable", executable)
+                assert _code_of(reader, clip) == "internal_error"
+        assert _read(reader, clip).facts.duration_s == 1.0
+
+
 def test_a_killed_decoder_costs_one_file(clip, monkeypatch):
     with AudioReader() as reader:
         _read(reader, clip)

@@ -1,5 +1,6 @@
 """Opening: regular files only, hashed once, and watched for changes."""
 
+import errno
 import hashlib
 import io
 import os
@@ -93,4 +94,14 @@ def test_streams_that_end_badly(monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: FullDisk())
     with pytest.raises(InputError, match="No space left") as caught:
         spool_stream(io.BytesIO(b"data"))
+    assert caught.value.code == "read_error"
+
+
+def test_standard_input_that_cannot_be_read_is_not_blamed_on_the_temporary_folder():
+    class Unreadable(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(InputError, match="cannot be read: Bad file descriptor") as caught:
+        spool_stream(Unreadable(b"data"))
     assert caught.value.code == "read_error"
