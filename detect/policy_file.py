@@ -17,6 +17,9 @@ Record = TypeVar("Record")
 Choice = TypeVar("Choice", bound=str)
 
 
+MAX_POLICY_BYTES = 1 << 20
+
+
 def limits(low: float, high: float, *, exclusive: bool = False) -> Mapping[str, Any]:
     """Metadata of a number field: the range that a file may give it, its ends included unless `exclusive`."""
     return {"low": low, "high": high, "exclusive": exclusive}
@@ -108,9 +111,12 @@ class PolicyFile:
 def read_policy_file(path: Path) -> PolicyFile:
     """Parse `path`; raises `UsageError` when it cannot be read or is not TOML."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_POLICY_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot read the policy ({error.strerror}); check the path") from error
+    if len(content) > MAX_POLICY_BYTES:
+        raise UsageError(f"{path}: larger than {MAX_POLICY_BYTES} bytes, so not a policy file; check the path")
     try:
         table = tomllib.loads(content.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -1,12 +1,14 @@
 """From a score per window to one piece of evidence: what all window detectors share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from ..core.audio import resample
+from ..core.errors import IntegrityError, UsageError
 from ..core.modelcard import ModelFolder, open_model
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Audio, Evidence, Float32Array, ScoredSegment, Segment
@@ -22,8 +24,20 @@ def open_bundled_or(folder: Path | None, name: str) -> ModelFolder:
 
 
 def read_calibration(model: ModelFolder) -> Calibration:
-    """The calibration that lies beside the model's weights."""
-    return Calibration.from_object(model.read_json(CALIBRATION_NAME))
+    """The calibration that lies beside the model's weights; raises `IntegrityError` when it cannot be one."""
+    with unusable(model, CALIBRATION_NAME, UsageError, ValueError):
+        return Calibration.from_object(model.read_json(CALIBRATION_NAME))
+
+
+@contextmanager
+def unusable(model: ModelFolder, name: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn `errors` of whoever reads file `name` into an `IntegrityError`: its checksum fits, its content does not."""
+    try:
+        yield
+    except errors as error:
+        raise IntegrityError(
+            f"{model.path / name}: whole, but not usable ({error}); train or install the model again"
+        ) from error
 
 
 def score_speech(

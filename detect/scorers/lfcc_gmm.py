@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from safetensors import SafetensorError
+
 from ...core.modelcard import ModelFolder
 from ...core.records import Audio, Evidence, Float32Array, Segment
 from ..calibration import Calibration
 from ..gmm import MixturePair, load_pairs
 from ..lfcc import lfcc
 from ..registry import SCORERS
-from ..scoring import open_bundled_or, read_calibration, score_speech
+from ..scoring import open_bundled_or, read_calibration, score_speech, unusable
 
 
 @SCORERS.register("lfcc-gmm")
@@ -29,7 +31,10 @@ class LfccGmmScorer:
     def load(cls, folder: Path | None = None) -> Self:
         """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
         model = open_bundled_or(folder, cls.name)
-        return cls(model, read_calibration(model), load_pairs(model.read_bytes(str(model.card["weights"]))))
+        weights_name = str(model.card["weights"])
+        with unusable(model, weights_name, SafetensorError, KeyError, ValueError):
+            pairs = load_pairs(model.read_bytes(weights_name))
+        return cls(model, read_calibration(model), pairs)
 
     def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
         """Score windows over `regions` (None: the whole clip); see `score_speech`."""

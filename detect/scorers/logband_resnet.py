@@ -11,7 +11,7 @@ from ...core.modelcard import ModelFolder
 from ...core.records import Audio, Evidence, Float32Array, Segment
 from ..calibration import Calibration
 from ..registry import SCORERS
-from ..scoring import open_bundled_or, read_calibration, score_speech
+from ..scoring import open_bundled_or, read_calibration, score_speech, unusable
 
 
 @SCORERS.register("logband-resnet")
@@ -30,7 +30,10 @@ class LogBandResNetScorer:
     def load(cls, folder: Path | None = None) -> Self:
         """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
         model = open_bundled_or(folder, cls.name)
-        return cls(model, read_calibration(model), _open_session(model.read_bytes(str(model.card["weights"]))))
+        weights_name = str(model.card["weights"])
+        with unusable(model, weights_name, *_session_errors()):
+            session = _open_session(model.read_bytes(weights_name))
+        return cls(model, read_calibration(model), session)
 
     def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
         """Score windows over `regions` (None: the whole clip); see `score_speech`."""
@@ -52,3 +55,11 @@ def _open_session(graph: bytes) -> Any:
     options.enable_mem_pattern = False  # windows differ in length
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _session_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises on a graph that it cannot run; the classes have no common root."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(getattr(state, name) for name in names)

@@ -2,6 +2,7 @@ import hashlib
 import re
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -139,3 +140,8 @@ def test_files_that_cannot_be_read_are_usage_errors(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe4"')
     with pytest.raises(UsageError, match="not a TOML file"):
         load_policy(tmp_path / "latin.toml")
+
+
+def test_a_file_without_end_is_refused_before_it_is_read():
+    with pytest.raises(UsageError, match="not a policy file"):
+        load_policy(Path("/dev/zero"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from covoguard.core.errors import IntegrityError, ModelMissing
-from covoguard.core.modelcard import CHECKSUMS_NAME, open_model
+from covoguard.core.modelcard import CHECKSUMS_NAME, open_model, seal_model
 from covoguard.core.records import Audio, Segment
 from covoguard.detect import models
 from covoguard.detect.registry import SCORERS
@@ -92,6 +92,17 @@ def test_a_model_with_one_changed_byte_is_refused(scorer, tmp_path):
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     with pytest.raises(IntegrityError, match=weights.name):
+        type(scorer).load(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["weights", "calibration"])
+def test_a_model_that_is_whole_but_not_usable_is_refused(scorer, tmp_path, spoil):
+    for path in scorer.model.path.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    name = scorer.model.card["weights"] if spoil == "weights" else "calibration.json"
+    (tmp_path / name).write_bytes(b"{}")
+    seal_model(tmp_path)
+    with pytest.raises(IntegrityError, match="not usable"):
         type(scorer).load(tmp_path)
 
 
