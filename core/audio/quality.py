@@ -57,10 +57,10 @@ def snr_db(samples: Float32Array, speech: Sequence[Segment]) -> float | None:
     noise = _noise_power(powers[inside], powers[~inside])
     signal = float(powers[inside].mean()) - noise
     low, high = SNR_RANGE_DB
-    if noise <= 0:
-        return high
     if signal <= 0:
         return low
+    if noise <= 0:
+        return high
     return float(np.clip(10 * np.log10(signal / noise), low, high))
 
 
