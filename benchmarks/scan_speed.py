@@ -10,12 +10,12 @@ stages run in one thread; the whole command runs with one job and with one per c
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,26 +145,50 @@ def all_windows(pairs: Iterable[tuple[DecodedAudio, Quality]]) -> Iterable[Float
 
 def measure_command(paths: list[Path], jobs: int) -> dict[str, Any]:
     """Whole commands in processes of their own: start-up, one job, one job per core, peak memory."""
-    covoguard = [sys.executable, "-m", "covoguard.cli.main"]
-    _, help_s = timed(run, [*covoguard, "--help"])
+    covoguard = [sys.executable, "-m", "covoguard"]
     scan = [*covoguard, "scan", "-q", "--exit-zero", "-f", "jsonl"]
-    _, one_s = timed(run, [*scan, str(paths[0])])
-    figures: dict[str, Any] = {"covoguard --help, s": help_s, "covoguard scan of one file, s": one_s}
-    audio_s = 0.0
+    help_run, one_run = run([*covoguard, "--help"]), run([*scan, str(paths[0])])
+    figures: dict[str, Any] = {
+        "covoguard --help, s": help_run.elapsed_s,
+        "covoguard scan of one file, s": one_run.elapsed_s,
+    }
     for count in sorted({1, jobs}):
-        command = [*scan, "--jobs", str(count), "--files-from", "-"]
-        output, elapsed_s = timed(partial(run, standard_input="\n".join(map(str, paths))), command)
-        audio_s = sum(json.loads(line)["input"]["duration_s"] or 0.0 for line in output.splitlines())
-        figures[f"whole scan, {count} job(s), x real time"] = audio_s / elapsed_s
-        figures[f"whole scan, {count} job(s), files per s"] = len(paths) / elapsed_s
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    figures["largest process of a scan, MiB"] = peak_kib / 1024
+        whole = run([*scan, "--jobs", str(count), "--files-from", "-"], "\n".join(map(str, paths)))
+        records = [json.loads(line) for line in whole.output.splitlines()]
+        if len(records) != len(paths):
+            raise RuntimeError(f"{len(records)} records for {len(paths)} files")
+        audio_s = sum(record["input"]["duration_s"] or 0.0 for record in records)
+        figures[f"whole scan, {count} job(s), x real time"] = audio_s / whole.elapsed_s
+        figures[f"whole scan, {count} job(s), files per s"] = len(paths) / whole.elapsed_s
+        figures[f"whole scan, {count} job(s), largest process, MiB"] = whole.peak_mib
     return figures
 
 
-def run(command: list[str], standard_input: str = "") -> str:
-    """Standard output of a command that must succeed."""
-    return subprocess.run(command, input=standard_input, capture_output=True, text=True, check=True).stdout
+@dataclass(frozen=True)
+class Run:
+    """One finished command; `peak_mib` is the memory of its largest process."""
+
+    output: str
+    elapsed_s: float
+    peak_mib: float
+
+
+WRAPPER = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+"""Linux counts the memory of the process that starts a command as the command's own, so a small one starts it."""
+
+
+def run(command: list[str], standard_input: str = "") -> Run:
+    """Run a command that must succeed."""
+    start_s = time.perf_counter()
+    wrapped = [sys.executable, "-S", "-c", WRAPPER, *command]
+    done = subprocess.run(wrapped, input=standard_input, capture_output=True, text=True, check=True)
+    elapsed_s = time.perf_counter() - start_s
+    return Run(done.stdout, elapsed_s, int(done.stderr.splitlines()[-1]) / 1024)
 
 
 def timed(work: Callable[[Any], Any], argument: Any) -> tuple[Any, float]:

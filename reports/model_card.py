@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-CONDITIONS_NOTE = "All rates come from folds that the scoring model was not trained on; the limits say what the folds keep apart."
+CONDITIONS_NOTE = "All rates come from folds that the scoring model was not trained on; see the limits."
 
 
 def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
