@@ -127,7 +127,7 @@ def export_onnx(detector: Detector, path: Path) -> None:
     """Write `detector` as an ONNX graph: input `samples` (1, n) at 16 kHz, output `score` (1,)."""
     example = torch.zeros(1, 64_000)
     with warnings.catch_warnings():
-        # The tracing exporter is deprecated but needs no further package; torch is pinned to one minor version.
+        # The tracing exporter is deprecated, but the newer one needs onnxscript; torch is pinned to one minor version.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             detector.eval(),

@@ -106,3 +106,13 @@ def policy(make_policy) -> Path:
 def covoguard() -> str:
     """Path of the installed command."""
     return COVOGUARD
+
+
+@pytest.fixture
+def scan(run, loudness_model, policy) -> Run:
+    """`scan(...)`: `covoguard scan` with that model and policy."""
+
+    def scan_with(*arguments, **settings):
+        return run("scan", "--model", loudness_model, "--policy", policy, *arguments, **settings)
+
+    return scan_with
