@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sound_files as sounds
+from speech_and_model import spoken
 
 from covoguard.core.audio import resample
 
@@ -66,8 +67,8 @@ def _delay_and_match(sound, reference):
 
 
 @pytest.mark.parametrize(("container", "codec", "rate_hz", "how", "exact"), ENCODED)
-def test_length_and_content_survive(read_bytes, make_speech, container, codec, rate_hz, how, exact):
-    sound = make_speech(SECONDS, rate_hz=rate_hz)
+def test_length_and_content_survive(read_bytes, container, codec, rate_hz, how, exact):
+    sound = spoken(SECONDS, rate_hz=rate_hz)
     is_speech_coder = codec == "libopencore_amrnb"
     decoded = read_bytes(sounds.encode(container, codec, sound, rate_hz, **how))
     facts = decoded.facts

@@ -2,12 +2,13 @@
 
 import numpy as np
 import sound_files as sounds
+from speech_and_model import spoken
 
 from covoguard.core.audio import measure_quality
 
 
-def test_facts_and_speech_come_together(read_bytes, vad, make_speech):
-    speech = make_speech(4.0)
+def test_facts_and_speech_come_together(read_bytes, vad):
+    speech = spoken(4.0)
     rng = np.random.default_rng(0)
     pause = np.zeros(16_000, np.float32)
     sound = np.concatenate([pause, speech, pause]) + 0.001 * rng.standard_normal(96_000).astype(np.float32)

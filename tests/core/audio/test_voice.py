@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
+from speech_and_model import spoken
 
 from covoguard.core.audio import Audio, VoiceActivity
 from covoguard.core.audio import voice as voice_module
@@ -39,8 +40,8 @@ def test_regions_are_those_of_the_original_code(vad, corpus):
     assert found > 60
 
 
-def test_made_speech_is_found_and_noise_is_not(vad, make_speech):
-    speech = make_speech(4.0)
+def test_made_speech_is_found_and_noise_is_not(vad):
+    speech = spoken(4.0)
     regions = vad.segments(Audio(speech, 16_000))
     assert sum(region.duration_s for region in regions) > 2
     assert list(regions) == sorted(regions)
@@ -51,8 +52,8 @@ def test_made_speech_is_found_and_noise_is_not(vad, make_speech):
         assert vad.segments(Audio(silent, 16_000)) == ()
 
 
-def test_probabilities_are_the_same_bit_for_bit_in_every_thread(vad, make_speech):
-    speech = make_speech(20.0)  # more than one call's worth of windows
+def test_probabilities_are_the_same_bit_for_bit_in_every_thread(vad):
+    speech = spoken(20.0)  # more than one call's worth of windows
     first = VoiceActivity().probabilities(speech)
     assert len(first) == -(-len(speech) // 512)
     found = []
