@@ -38,6 +38,8 @@ from .held_out import Trials, fit_final_calibration, held_out_figures
 log = logging.getLogger(__name__)
 
 HELD_OUT_NAME = "held_out.csv"
+CHANCE_EER = (0.45, 0.55)
+"""A probe outside this range has found a shortcut."""
 ABOUT_KEYS = ("summary", "licence", "not_for", "limits")
 
 
@@ -85,6 +87,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     about = dict(about or {}) | {"training": describe_training(manifest, rows, trainer, plan)}
     about["shortcut_probe_eer"] = shortcut_probe(manifest, rows, clips, plan.seed)
+    warn_of_shortcuts(about["shortcut_probe_eer"])
     card = write_model(folder, detector, trainer.save(models, folder), trials, about, plan.seed)
     progress(4, 4, "done")
     return card
@@ -199,6 +202,13 @@ def shortcut_probe(
         name: eer(probe_scores(numbers, is_spoof, folds, seed=seed), is_spoof) if numbers.shape[1] else None
         for name, numbers in sources.items()
     }
+
+
+def warn_of_shortcuts(probe: Mapping[str, float | None]) -> None:
+    """Log a warning for each probe that is not near chance: the detector may have learned what the probe did."""
+    for name, value in probe.items():
+        if value is not None and not CHANCE_EER[0] <= value <= CHANCE_EER[1]:
+            log.warning("%s alone tell the labels with an EER of %.1f %%; 50 %% is chance", name, 100 * value)
 
 
 def _load_folder(folder: Path | None) -> list[Float32Array]:

@@ -14,7 +14,7 @@ from covoguard.datasets.degrade.chain import ChainRecipe
 from covoguard.detect.registry import SCORERS
 from covoguard.detect.train import TrainingRecipe
 from covoguard.detect.trainers import TRAINERS, NetworkTrainer
-from covoguard.pipeline.train import TrainingPlan, read_about, train
+from covoguard.pipeline.train import TrainingPlan, read_about, train, warn_of_shortcuts
 from covoguard.reports.model_card import render_model_card
 
 COLUMNS = ("clip", "file", "label", "generator", "family", "kind", "source", "speaker", "fold", "orig_sr")
@@ -91,6 +91,13 @@ def test_a_changed_model_is_refused(trained, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(IntegrityError, match="SHA256SUMS"):
         SCORERS.get(card["detector"]).load(copy)
+
+
+def test_a_collection_that_gives_its_labels_away_is_warned_of(caplog):
+    warn_of_shortcuts({"recording_metadata": 0.32, "simple_statistics": 0.49, "unknown": None})
+    assert [record.getMessage() for record in caplog.records] == [
+        "recording_metadata alone tell the labels with an EER of 32.0 %; 50 % is chance"
+    ]
 
 
 def test_a_folder_in_use_is_not_overwritten(manifest, tmp_path):
