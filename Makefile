@@ -35,7 +35,11 @@ lint: $(VENV)/.installed
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p covoguard
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/scan_speed.py $(AUDIO)
+ifdef AUDIO
+	$(BIN)/python benchmarks/scan_speed.py "$(AUDIO)"
+else
+	@echo "Give a folder of real recordings: make bench AUDIO=path/to/folder"
+endif
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
