@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from ..core.audio import AudioReader, open_input
-from ..core.errors import UsageError
+from ..core.errors import InputError, UsageError
 from ..core.modelcard import seal_model, sha256_of_file
 from ..core.progress import Progress, silent
 from ..core.records import Float32Array, Row
@@ -33,6 +33,7 @@ from ..detect.examples import Example
 from ..detect.metrics.eer import eer
 from ..detect.scoring import CALIBRATION_NAME
 from ..detect.trainers import TRAINERS, Features, Trainer
+from ..detect.windows import MIN_WINDOW_S
 from .held_out import Trials, fit_final_calibration, held_out_figures
 
 log = logging.getLogger(__name__)
@@ -74,17 +75,15 @@ def train(
         raise UsageError(f"{detector!r} cannot be trained; known: {', '.join(sorted(TRAINERS))}")
     if len({row.split for row in rows}) < 2:
         raise UsageError(f"{manifest}: all clips are in one fold; at least two are needed")
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: not empty; give a new folder for the model")
+    _claim(folder)
     trainer = TRAINERS[detector]()
-    clips = load_clips([manifest.parent / row.path for row in rows])
+    clips = load_clips([manifest.parent / row.path for row in rows], min_duration_s=MIN_WINDOW_S)
     progress(1, 4, "degrading")
     copies = degraded_features(trainer, clips, plan, sounds or Sounds())
     conditions = condition_features(trainer, clips, plan)
     progress(2, 4, "training")
     models, trials = cross_validate(trainer, rows, copies, conditions, plan, progress)
     progress(3, 4, "measuring")
-    folder.mkdir(parents=True, exist_ok=True)
     about = dict(about or {}) | {"training": describe_training(manifest, rows, trainer, plan)}
     about["shortcut_probe_eer"] = shortcut_probe(manifest, rows, clips, plan.seed)
     warn_of_shortcuts(about["shortcut_probe_eer"])
@@ -119,13 +118,19 @@ def describe_training(manifest: Path, rows: Sequence[Row], trainer: Trainer[Any]
     }
 
 
-def load_clips(paths: Sequence[Path]) -> list[Float32Array]:
-    """Decode through the reader, mix and resampler that scanning uses; raises `InputError` on the first bad file."""
+def load_clips(paths: Sequence[Path], *, min_duration_s: float = 0.0) -> list[Float32Array]:
+    """Decode through the reader, mix and resampler that scanning uses.
+
+    Raises `InputError` on the first file that cannot be read or is shorter than `min_duration_s`.
+    """
     clips = []
     with AudioReader() as reader:
         for path in paths:
             with open_input(path) as opened:
-                clips.append(reader.read(opened).audio.samples)
+                audio = reader.read(opened).audio
+            if audio.duration_s < min_duration_s:
+                raise InputError(f"{path}: {audio.duration_s:.2f} s are too short; leave it out", code="too_short")
+            clips.append(audio.samples)
     return clips
 
 
@@ -209,6 +214,17 @@ def warn_of_shortcuts(probe: Mapping[str, float | None]) -> None:
     for name, value in probe.items():
         if value is not None and not CHANCE_EER[0] <= value <= CHANCE_EER[1]:
             log.warning("%s alone tell the labels with an EER of %.1f %%; 50 %% is chance", name, 100 * value)
+
+
+def _claim(folder: Path) -> None:
+    """Make sure before the work that its result will have a place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be used for the model ({error.strerror}); give another folder") from error
+    if occupied:
+        raise UsageError(f"{folder}: not empty; give a new folder for the model")
 
 
 def _load_folder(folder: Path | None) -> list[Float32Array]:

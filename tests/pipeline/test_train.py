@@ -8,13 +8,13 @@ import pytest
 import soundfile
 
 from covoguard.core.audio import Audio
-from covoguard.core.errors import IntegrityError, UsageError
+from covoguard.core.errors import InputError, IntegrityError, UsageError
 from covoguard.core.modelcard import open_model
 from covoguard.datasets.degrade.chain import ChainRecipe
 from covoguard.detect.registry import SCORERS
 from covoguard.detect.train import TrainingRecipe
 from covoguard.detect.trainers import TRAINERS, NetworkTrainer
-from covoguard.pipeline.train import TrainingPlan, read_about, train, warn_of_shortcuts
+from covoguard.pipeline.train import TrainingPlan, load_clips, load_sounds, read_about, train, warn_of_shortcuts
 from covoguard.reports.model_card import render_model_card
 
 COLUMNS = ("clip", "file", "label", "generator", "family", "kind", "source", "speaker", "fold", "orig_sr")
@@ -104,6 +104,19 @@ def test_a_folder_in_use_is_not_overwritten(manifest, tmp_path):
     (tmp_path / "precious").write_text("x")
     with pytest.raises(UsageError, match="not empty"):
         train(manifest, tmp_path, "lfcc-gmm", PLAN)
+
+
+def test_a_place_that_cannot_hold_the_model_is_refused_before_the_work(manifest, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="give another folder"):
+        train(manifest, tmp_path / "file" / "model", "lfcc-gmm", PLAN)
+
+
+def test_a_clip_of_a_few_milliseconds_is_named(tmp_path):
+    soundfile.write(tmp_path / "blip.wav", np.zeros(160, np.float32), 16_000)
+    with pytest.raises(InputError, match=r"blip\.wav: 0\.01 s"):
+        load_clips([tmp_path / "blip.wav"], min_duration_s=0.5)
+    assert len(load_sounds(None, tmp_path).rooms) == 1  # a room response may be short
 
 
 def test_unknown_words_in_an_about_file_are_refused(tmp_path):
