@@ -18,9 +18,14 @@ from .windows import pool, speech_windows
 CALIBRATION_NAME = "calibration.json"
 
 
+def bundled_folder(name: str) -> Path:
+    """Where the bundled model of detector `name` lies."""
+    return Path(str(files(f"{__package__}.models"))) / name
+
+
 def open_bundled_or(folder: Path | None, name: str) -> ModelFolder:
     """The model in `folder`, or the bundled one called `name`."""
-    return open_model(folder or Path(str(files(f"{__package__}.models"))) / name)
+    return open_model(folder or bundled_folder(name))
 
 
 def read_calibration(model: ModelFolder) -> Calibration:

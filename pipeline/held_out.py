@@ -58,10 +58,10 @@ class Trials:
         """One line per clip: who it is and its score under each condition, so that every figure can be redone."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["clip", "label", "family", "kind", "source", "fold", *self.scores])
+            writer.writerow(["clip", "label", "generator", "family", "kind", "source", "speaker", "fold", *self.scores])
             for index, row in enumerate(self.rows):
                 scores = [f"{values[index]:.5f}" for values in self.scores.values()]
-                who = [row.clip_id, row.label, row.family, row.kind, row.source, row.split]
+                who = [row.clip_id, row.label, row.generator, row.family, row.kind, row.source, row.speaker, row.split]
                 writer.writerow(["" if value is None else value for value in who] + scores)
 
     def select(self, keep: BoolArray) -> "Trials":
@@ -69,15 +69,26 @@ class Trials:
         rows = tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept)
         return replace(self, rows=rows, scores={name: scores[keep] for name, scores in self.scores.items()})
 
+    def sources_of_one_fold(self) -> set[str | None]:
+        """Genuine sources that stand in one fold only: the model that scored them never heard their like."""
+        folds: dict[str | None, set[str | None]] = defaultdict(set)
+        for row in self.rows:
+            if row.label == "bonafide":
+                folds[row.source].add(row.split)
+        return {source for source, where in folds.items() if len(where) == 1}
+
     def joined(self) -> "Trials":
         """Made-up longer recordings: four clips of one voice or generator and one fold, pooled as a scan pools windows.
 
-        Clips of one speaker stand in for one long recording of that speaker, which they are only nearly.
+        Clips of one speaker stand in for one long recording of that speaker, which they are only nearly. Genuine
+        clips without a named speaker are left out: together they would be several voices.
         """
         members: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index, row in enumerate(self.rows):
-            voice = f"{row.generator}" if row.label == "spoof" else f"{row.source}/{row.speaker}"
-            members[row.label, voice, str(row.split)].append(index)
+            if row.label == "spoof":
+                members["spoof", str(row.generator), str(row.split)].append(index)
+            elif row.speaker:
+                members["bonafide", f"{row.source}/{row.speaker}", str(row.split)].append(index)
         together = [
             indices[start : start + JOINED_CLIPS]
             for indices in members.values()
@@ -159,7 +170,8 @@ def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
     interval = bootstrap_interval(eer, raw, trials.is_spoof, groups, rng=rng)
     calibration = fit_final_calibration(trials)
     point = operating_point(calibrated(trials, calibration), calibrated(trials.joined(), calibration))
-    single, longer = transferred(trials)
+    single, unseen, longer = transferred(trials)
+    of_unseen_sources = trials.select(_spoof_or_from(trials, trials.sources_of_one_fold()))
     figures = {
         "trials": {"bonafide": int((~trials.is_spoof).sum()), "spoof": int(trials.is_spoof.sum())},
         "eer_pooled": eer(raw, trials.is_spoof),
@@ -175,10 +187,12 @@ def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
         },
         "eer_by_condition": {name: eer(scores, trials.is_spoof) for name, scores in trials.scores.items()},
         "eer_matched_voices": _matched_voices(trials),
+        "eer_unseen_sources": eer(of_unseen_sources.scores["clean"], of_unseen_sources.is_spoof),
         "operating_point": {
             "synthetic_min_log10_lr": point.synthetic_min_log10_lr,
             "no_evidence_max_log10_lr": point.no_evidence_max_log10_lr,
             "transferred_across_folds": single,
+            "transferred_across_folds_unseen_sources": unseen,
             "transferred_across_folds_joined": longer,
         },
         "false_alarms_by_source": _false_alarms_by_source(trials, point),
@@ -199,12 +213,14 @@ def cross_fitted(trials: Trials) -> Trials:
     return replace(trials, scores=ratios)
 
 
-def transferred(trials: Trials) -> tuple[dict[str, Any], dict[str, Any]]:
+def transferred(trials: Trials) -> tuple[dict[str, Any], ...]:
     """Rates on each fold with calibration and thresholds from the other folds, by condition: what a user meets.
 
-    -> (for single clips, for joined ones), each with its numbers of trials under `trials`.
+    -> (for single clips, for those whose genuine source is in that fold only, for joined ones), each with its
+    numbers of trials under `trials`.
     """
-    tallies: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    tallies: tuple[dict[str, Any], ...] = ({}, {}, {})
+    unseen = trials.sources_of_one_fold()
     counts = [{name: Counter[str]() for name in trials.scores} for _ in tallies]
     totals = [Counter[str]() for _ in tallies]
     for fold in sorted(set(trials.folds)):
@@ -212,7 +228,8 @@ def transferred(trials: Trials) -> tuple[dict[str, Any], dict[str, Any]]:
         rest, test = trials.select(~inside), trials.select(inside)
         calibration = fit_final_calibration(rest)
         point = operating_point(calibrated(rest, calibration), calibrated(rest.joined(), calibration))
-        for count, total, each in zip(counts, totals, (test, test.joined()), strict=True):
+        sets = (test, test.select(_spoof_or_from(test, unseen)), test.joined())
+        for count, total, each in zip(counts, totals, sets, strict=True):
             total.update(row.label for row in each.rows)
             for name, values in calibrated(each, calibration).scores.items():
                 count[name].update(_decided(values, each.is_spoof, point))
@@ -225,6 +242,10 @@ def transferred(trials: Trials) -> tuple[dict[str, Any], dict[str, Any]]:
                 for verdict in ("synthetic", "no_evidence")
             }
     return tallies
+
+
+def _spoof_or_from(trials: Trials, sources: set[str | None]) -> BoolArray:
+    return np.array([row.label == "spoof" or row.source in sources for row in trials.rows], dtype=bool)
 
 
 def _decided(ratios: FloatArray, is_spoof: BoolArray, point: OperatingPoint) -> Counter[str]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import CovoguardError, IntegrityError, UsageError
 from ..core.modelcard import ModelFolder, open_model
 from ..core.protocols import Scorer
-from ..detect import models as bundled_models
 from ..detect.registry import SCORERS
+from ..detect.scoring import bundled_folder
 from ..reports.model_card import render_model_card
 
 DEFAULT_DETECTOR = "logband-resnet"
@@ -48,7 +47,7 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
 def installed_models() -> list[InstalledModel]:
     """The bundled model of every detector, each checked against its checksums; the default first."""
     names = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
-    return [_installed(name, _bundled(name)) for name in names]
+    return [_installed(name, bundled_folder(name)) for name in names]
 
 
 def model_page(detector: str, folder: Path | None) -> str:
@@ -58,16 +57,12 @@ def model_page(detector: str, folder: Path | None) -> str:
     """
     if folder is None:
         SCORERS.get(detector)
-        folder = _bundled(detector)
+        folder = bundled_folder(detector)
     model = open_model(folder)
     try:
         return render_model_card(model.card, model.model_sha256)
     except KeyError as error:
         raise IntegrityError(f"{folder}: the card does not say {error}; a page needs it") from error
-
-
-def _bundled(detector: str) -> Path:
-    return Path(str(files(bundled_models))) / detector
 
 
 def _installed(detector: str, path: Path) -> InstalledModel:

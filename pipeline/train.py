@@ -1,7 +1,7 @@
 """Train a detector on a manifest: degraded copies, one model per fold, held-out figures, calibration, card.
 
-The saved detector is the mean of the fold models. Calibration and every figure come from clips whose generator
-family, speaker pool and source were outside the training of the model that scored them.
+The saved detector is the mean of the fold models. Calibration and every figure come from clips of a fold that the
+model which scored them was not trained on; what the folds keep apart is the manifest's doing.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Operating points keep their promise, and what transfers across folds is measured on folds that did not set it."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,9 +72,26 @@ def test_longer_files_join_one_voice_and_gain_from_it():
     longer = trials.joined()
     assert len(longer.rows) == pytest.approx(500, abs=20)
     assert longer.scores["clean"][longer.is_spoof].std() == pytest.approx(0.5, abs=0.1)
-    single_rates, joined_rates = transferred(trials)
+    single_rates, _, joined_rates = transferred(trials)
     assert joined_rates["clean"]["bonafide_synthetic"] <= 2 * MAX_FPR
     assert joined_rates["clean"]["spoof_synthetic"] > single_rates["clean"]["spoof_synthetic"]
+
+
+def test_genuine_clips_without_a_named_speaker_are_not_joined():
+    trials = make_trials()
+    unnamed = tuple(replace(row, speaker=None) for row in trials.rows)
+    longer = Trials(unnamed, trials.scores).joined()
+    assert len(longer.rows) > 200
+    assert longer.is_spoof.all()
+
+
+def test_unseen_sources_are_those_of_one_fold():
+    trials = make_trials()
+    assert "LibriTTS" not in trials.sources_of_one_fold()
+    assert "S1" in trials.sources_of_one_fold()
+    single, unseen, _ = (each["trials"] for each in transferred(trials))
+    assert unseen["spoof"] == single["spoof"] == 1000
+    assert unseen["bonafide"] == sum(row.label == "bonafide" and row.source != "LibriTTS" for row in trials.rows)
 
 
 def test_few_voices_leave_one_calibration_for_all_lengths():
