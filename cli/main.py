@@ -27,6 +27,7 @@ COMMANDS = {
         "train",
         "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
     ),
+    "keys": ("keys", "Make, list and rotate the secret keys that speech is marked with."),
     "doctor": ("doctor", "Check that this installation is complete and works."),
     "models": ("models", "Look at the installed detectors."),
     "explain": ("explain", "Say what a reason or error code means and what to do about it."),
