@@ -1,0 +1,123 @@
+"""Trains the recoverer on pairs of (tokens, damaged decoded sound): nothing about the tokenizer is needed.
+
+Pairs are free: the decoder makes them from corpus tokens and from sampled tokens, at every voice, grid position and
+damage. Sampled tokens are less smooth than a corpus; a recoverer that never heard them is weaker on what it is for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...core.records import Float32Array, Int32Array
+from ..pocket.acoustics import RATE_HZ, SAMPLES_PER_TOKEN
+from ..pocket.hearing import BANDS, Hearing
+from ..pocket.recoverer_network import CELL_FRAMES, RecovererNetwork
+
+CELL_SAMPLES = RATE_HZ // 50
+CROP_CELLS = 128
+BATCH = 16
+SURPRISAL_WEIGHT = 0.05
+Damage = Callable[[Float32Array, np.random.Generator], tuple[Float32Array, float]]
+"""Samples in, (damaged samples, by how much they now run faster) out."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What was heard and what was said: `mel` (f, BANDS), `ids` (f // 2,) with -100 outside the speech,
+    `surprisal_bits` (f // 2,) with NaN where the tokens were not sampled."""
+
+    mel: np.ndarray
+    ids: Int32Array
+    surprisal_bits: Float32Array
+
+
+def make_pair(
+    tokens: Int32Array,
+    surprisal_bits: Float32Array | None,
+    sound: Float32Array,
+    damage: Damage,
+    hearing: Hearing,
+    rng: np.random.Generator,
+) -> Pair:
+    """Damage `sound` (the decoded `tokens`), cut or pad its start by up to a token, and label each 20 ms cell."""
+    damaged, speed = damage(sound, rng)
+    shift = int(rng.integers(-SAMPLES_PER_TOKEN // 2, SAMPLES_PER_TOKEN // 2))
+    damaged = np.pad(damaged, (shift, 0)) if shift >= 0 else damaged[-shift:]
+    mel = hearing(torch.from_numpy(damaged)[None])[0].numpy().astype(np.float16)
+    cells = len(mel) // CELL_FRAMES
+    centre_samples = ((np.arange(cells) + 0.5) * CELL_SAMPLES - shift) * speed
+    token = np.floor(centre_samples / SAMPLES_PER_TOKEN).astype(int)
+    inside = (token >= 0) & (token < len(tokens))
+    token = np.clip(token, 0, len(tokens) - 1)
+    bits = surprisal_bits[token] if surprisal_bits is not None else np.full(cells, np.nan)
+    ids = np.where(inside, tokens[token], -100).astype(np.int32)
+    return Pair(mel, ids, np.where(inside, bits, np.nan).astype(np.float32))
+
+
+def batch_of(pairs: Sequence[Pair], rng: np.random.Generator, size: int = BATCH) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops of 2.56 s: mel (b, 256, BANDS), ids (b, 128), surprisal (b, 128)."""
+    mel = np.zeros((size, CROP_CELLS * CELL_FRAMES, BANDS), dtype=np.float32)
+    ids = np.full((size, CROP_CELLS), -100, dtype=np.int64)
+    bits = np.full((size, CROP_CELLS), np.nan, dtype=np.float32)
+    for row in range(size):
+        pair = pairs[int(rng.integers(len(pairs)))]
+        start = int(rng.integers(0, max(1, len(pair.ids) - CROP_CELLS + 1)))
+        part = pair.mel[start * CELL_FRAMES : (start + CROP_CELLS) * CELL_FRAMES]
+        mel[row, : len(part)] = part
+        labels = pair.ids[start : start + CROP_CELLS]
+        ids[row, : len(labels)] = labels
+        bits[row, : len(labels)] = pair.surprisal_bits[start : start + CROP_CELLS]
+    return torch.from_numpy(mel), torch.from_numpy(ids), torch.from_numpy(bits)
+
+
+def losses(network: RecovererNetwork, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-entropy of the codes (nats), absolute error of the surprisal (bits), and the share guessed right."""
+    mel, ids, bits = batch
+    logits, surprisal = network(mel)
+    flat = ids.flatten()
+    code_loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), flat, ignore_index=-100)
+    known = ~torch.isnan(bits)
+    error = (surprisal.float()[known] - bits[known]).abs().mean() if known.any() else torch.zeros(())
+    right = (logits.argmax(-1).flatten() == flat)[flat >= 0].float().mean()
+    return code_loss, error, right
+
+
+def train_recoverer(
+    pairs: Sequence[Pair],
+    held_out: Sequence[Pair],
+    steps: int,
+    seed: int,
+    *,
+    network: RecovererNetwork | None = None,
+    peak_rate: float = 2e-3,
+) -> RecovererNetwork:
+    """Train for `steps` batches of 16 crops; prints held-out accuracy as it goes."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = network or RecovererNetwork()
+    network.train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / 150) * max(0.01, min(1.0, 1.3 * (1 - step / steps)))
+    )
+    check = batch_of(held_out, np.random.default_rng(1), size=64)
+    running = np.zeros(3)
+    for step in range(steps):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            code_loss, error, right = losses(network, batch_of(pairs, rng))
+        optimiser.zero_grad()
+        (code_loss + SURPRISAL_WEIGHT * error).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        running += 0.02 * (np.array([code_loss.item(), error.item(), right.item()]) - running)
+        if step % 250 == 249:
+            network.eval()
+            with torch.no_grad():
+                held = [float(value) for value in losses(network, check)]
+            network.train()
+            print(step + 1, "train", np.round(running, 3), "held out", np.round(held, 3), flush=True)
+    return network.eval()
