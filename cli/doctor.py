@@ -18,7 +18,8 @@ def doctor(as_json: bool) -> None:
     """Check that this installation is complete and works.
 
     Lists versions, checks every model against its checksums, asks the decoder for its codecs, and takes one
-    clip through the whole chain. Exits with 4 when something that scanning needs is missing.
+    clip through the whole chain. Exits with 4 when something that scanning, generating or verifying needs
+    is missing.
 
     \b
     Example:

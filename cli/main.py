@@ -22,14 +22,18 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS = {
     "scan": ("scan", "Give audio files a verdict with its evidence."),
+    "verify": ("verify", "Tell whether files carry the token mark of your keys, how surely, and where."),
     "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
     "train": (
         "train",
         "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
     ),
+    "generate": ("generate", "Make speech that carries a token-level mark, with a manifest of every clip."),
     "keys": ("keys", "Make, list and rotate the secret keys that speech is marked with."),
+    "watermark": ("watermark", "Examine the token mark itself: whether it keeps its promises on your sound."),
+    "demo": ("demo", "Show it all on this machine: make speech, damage it, look for the mark, and scan it."),
     "doctor": ("doctor", "Check that this installation is complete and works."),
-    "models": ("models", "Look at the installed detectors."),
+    "models": ("models", "Look at the installed detectors and generators."),
     "explain": ("explain", "Say what a reason or error code means and what to do about it."),
 }
 """Name of each command: its module here, which holds a command of that name, and its one-line help."""

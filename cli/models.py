@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from ..pipeline.models import DEFAULT_DETECTOR, InstalledModel, installed_models, model_page
+from ..pipeline.models import InstalledModel, installed_models, model_page
 from .options import verbose_option
 
 
 @click.group()
 def models() -> None:
-    """Look at the installed detectors.
+    """Look at the installed detectors and generators.
 
     \b
     Example:
@@ -23,7 +23,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line, with the whole card.")
 @verbose_option
 def list_models(as_json: bool) -> None:
-    """List the detectors with their models, from the model cards. The first is the default.
+    """List the detectors, the default first, and the generators with their models, from the model cards.
 
     \b
     Example:
@@ -35,25 +35,29 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command("show", short_help="Print a model's card: data, figures, limits.")
-@click.argument("detector", default=DEFAULT_DETECTOR)
+@click.argument("name", required=False)
 @click.option(
     "--model", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="A model folder of your own."
 )
 @verbose_option
-def show_model(detector: str, folder: Path | None) -> None:
-    """Print a model's card: its data, its figures by generator family, and what it must not be used for.
+def show_model(name: str | None, folder: Path | None) -> None:
+    """Print the card of a detector's or a generator's model: its data, its figures, what it must not be used for.
+
+    NAME is as in `covoguard models list`; without it, the default detector.
 
     \b
     Example:
       covoguard models show logband-resnet
+      covoguard models show pocket
+      covoguard models show --model runs/my-detector
     """
-    click.echo(model_page(detector, folder))
+    click.echo(model_page(name, folder))
 
 
 def _as_json(installed: InstalledModel) -> str:
     return json.dumps(
         {
-            "detector": installed.detector,
+            installed.kind: installed.name,
             "path": str(installed.path),
             "model_sha256": installed.model.model_sha256 if installed.model else None,
             "problem": installed.problem,
@@ -63,11 +67,12 @@ def _as_json(installed: InstalledModel) -> str:
 
 
 def _as_text(installed: InstalledModel) -> str:
+    title = f"{installed.name} ({installed.kind})"
     if installed.model is None:
-        return f"{installed.detector}: cannot be used: {installed.problem}"
+        return f"{title}: cannot be used: {installed.problem}"
     card = installed.card
     return (
-        f"{installed.detector}: {installed.model.id}, {card.get('licence', 'no licence stated')}\n"
+        f"{title}: {installed.model.id}, {card.get('licence', 'no licence stated')}\n"
         f"  {card.get('summary', 'no summary')}\n"
         f"  sha256 {installed.model.model_sha256}"
     )

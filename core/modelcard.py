@@ -9,14 +9,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .errors import IntegrityError, ModelMissing
 
 CARD_NAME = "card.json"
 CHECKSUMS_NAME = "SHA256SUMS"
-_IDENTITY = ("id", "version", "detector", "weights")
-"""What a card must say for the model to be used; a page about the model needs more."""
+_IDENTITY = ("id", "version", "weights")
+"""What a card must say for the model to be used, beside its part; a page about the model needs more."""
+
+PartKind = Literal["detector", "generator"]
+"""What a model can be a model of; a card names one of them under just this key."""
 
 
 def sha256_of_file(path: Path) -> str:
@@ -31,13 +34,26 @@ class ModelFolder:
 
     path: Path
     card: Mapping[str, Any]
-    """At least: id, detector, version, licence, weights (file name), summary, data, figures, not_for."""
+    """At least: id, version, weights (file name), and either detector or generator (its registered name)."""
     checksums: Mapping[str, str]
 
     @property
     def id(self) -> str:
         """`name@version`."""
         return f"{self.card['id']}@{self.card['version']}"
+
+    @property
+    def part(self) -> tuple[PartKind, str]:
+        """What the model is a model of, by its registered name: `("detector", "logband-resnet")`."""
+        return _part_of(self.card)
+
+    def check_part(self, kind: PartKind, name: str) -> None:
+        """Raise `IntegrityError` unless this is a model of the `kind` called `name`."""
+        if self.part != (kind, name):
+            raise IntegrityError(
+                f"{self.path}: a model of the {' '.join(self.part)}, not of the {kind} {name}; "
+                "give another folder, or install the model again"
+            )
 
     @property
     def model_sha256(self) -> str:
@@ -105,7 +121,23 @@ def _read_card(path: Path) -> Mapping[str, Any]:
     for key in _IDENTITY:
         if not isinstance(card, dict) or not card.get(key):
             raise IntegrityError(f"{path}: the card does not say {key!r}; install the model again")
+    try:
+        _part_of(card)
+    except ValueError as error:
+        raise IntegrityError(f"{path}: {error}; install the model again") from error
     return dict(card)
+
+
+def _part_of(card: Mapping[str, Any]) -> tuple[PartKind, str]:
+    """Kind and name of the one part that a card is for; raises `ValueError` when it does not name just one."""
+    kinds: tuple[PartKind, ...] = get_args(PartKind)
+    named = [(kind, card[kind]) for kind in kinds if kind in card]
+    if len(named) != 1:
+        raise ValueError(f"the card must name either a detector or a generator, and names {len(named)} of them")
+    kind, name = named[0]
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"the card does not say {kind!r}")
+    return kind, name
 
 
 def _read_checksums(path: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..core.audio import AudioReader, DecodeLimits, VoiceActivity, measure_quali
 from ..core.errors import CovoguardError
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.version import __version__
+from .generate import DEFAULT_BACKEND
 from .models import DEFAULT_DETECTOR, installed_models, load_scorer
 
 Status = Literal["ok", "warning", "failed"]
@@ -38,7 +39,7 @@ class Check:
 
 
 def check_installation() -> Iterator[Check]:
-    """All checks, cheapest first. A failed one means that scanning does not work."""
+    """All checks, cheapest first. A failed one means that scanning, generating or verifying does not work."""
     yield Check("covoguard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
         yield _package(package)
@@ -56,12 +57,12 @@ def _package(name: str) -> Check:
 
 def _models() -> Iterator[Check]:
     for installed in installed_models():
+        name = f"model {installed.name}"
         if installed.model is not None:
-            detail = f"{installed.model.id}, checksums right"
-            yield Check(f"model {installed.detector}", "ok", detail)
+            yield Check(name, "ok", f"{installed.kind} {installed.model.id}, checksums right")
         else:
-            status: Status = "failed" if installed.detector == DEFAULT_DETECTOR else "warning"
-            yield Check(f"model {installed.detector}", status, installed.problem or "")
+            needed = installed.name in (DEFAULT_DETECTOR, DEFAULT_BACKEND)
+            yield Check(name, "failed" if needed else "warning", f"{installed.kind}: {installed.problem}")
 
 
 def _codecs() -> Check:

@@ -2,24 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from .. import generate
 from ..core.errors import CovoguardError, IntegrityError, UsageError
-from ..core.modelcard import ModelFolder, open_model
+from ..core.modelcard import ModelFolder, PartKind, open_model
 from ..core.protocols import Scorer
 from ..detect.registry import SCORERS
 from ..detect.scoring import bundled_folder
+from ..generate.registry import GENERATORS
+from ..reports.generator_card import render_generator_card
 from ..reports.model_card import render_model_card
 
 DEFAULT_DETECTOR = "logband-resnet"
+
+_Bundled = tuple[PartKind, str, Path]
+"""Kind, name and folder of a model that comes with the package."""
 
 
 @dataclass(frozen=True)
 class InstalledModel:
     """A bundled model as it lies on disk: checked, or with what is wrong with it."""
 
-    detector: str
+    kind: PartKind
+    name: str
+    """Of the detector or generator, as registered."""
     path: Path
     model: ModelFolder | None
     problem: str | None
@@ -34,10 +43,12 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
     """The scorer called `detector` with the model in `folder`; None each: the default, the bundled model.
 
     With a folder alone, its card names the detector. Raises `UsageError` for an unknown detector or a model
-    that belongs to another one, `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    that belongs to another one or to a generator, `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
     if folder is not None:
-        made_for = str(open_model(folder).card["detector"])
+        kind, made_for = open_model(folder).part
+        if kind != "detector":
+            raise UsageError(f"{folder}: a model of the {kind} {made_for}; to scan, give the folder of a detector")
         if detector not in (None, made_for):
             raise UsageError(f"{folder}: this model is for {made_for}, not {detector}; leave --detector out")
         detector = made_for
@@ -45,28 +56,61 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
 
 
 def installed_models() -> list[InstalledModel]:
-    """The bundled model of every detector, each checked against its checksums; the default first."""
-    names = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
-    return [_installed(name, bundled_folder(name)) for name in names]
+    """The bundled model of every detector, the default first, then that of every generator, each one checked."""
+    return [_installed(*each) for each in _bundled()]
 
 
-def model_page(detector: str, folder: Path | None) -> str:
-    """The card of the model in `folder`, or of the bundled model of `detector`, as Markdown.
+def model_page(name: str | None, folder: Path | None) -> str:
+    """The card of the model in `folder`, or of the bundled model of detector or generator `name`, as Markdown.
 
-    Raises `UsageError` for an unknown detector, `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    With neither, that of the default detector. Raises `UsageError` for a name that is unknown or not that of the
+    model in `folder`, `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
     if folder is None:
-        SCORERS.get(detector)
-        folder = bundled_folder(detector)
+        return _page(_open_bundled(*_find_bundled(name or DEFAULT_DETECTOR)))
     model = open_model(folder)
+    kind, made_for = model.part
+    if name not in (None, made_for):
+        raise UsageError(f"{folder}: a model of the {kind} {made_for}, not of {name}; leave {name} out")
+    return _page(model)
+
+
+def _page(model: ModelFolder) -> str:
+    kind, _ = model.part
+    render = render_model_card if kind == "detector" else render_generator_card
     try:
-        return render_model_card(model.card, model.model_sha256)
+        return render(model.card, model.model_sha256)
     except KeyError as error:
-        raise IntegrityError(f"{folder}: the card does not say {error}; a page needs it") from error
+        raise IntegrityError(f"{model.path}: the card does not say {error}; a page needs it") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{model.path}: the card is not in the form that a page needs ({error})") from error
 
 
-def _installed(detector: str, path: Path) -> InstalledModel:
+def _bundled() -> list[_Bundled]:
+    """Detectors, the default first, then generators; a generator keeps its model in its own package."""
+    detectors = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
+    generators = Path(str(files(generate)))
+    return [
+        *(("detector", name, bundled_folder(name)) for name in detectors),
+        *(("generator", name, generators / name / "model") for name in GENERATORS.names()),
+    ]
+
+
+def _find_bundled(name: str) -> _Bundled:
+    bundled = {each[1]: each for each in _bundled()}
+    if name not in bundled:
+        raise UsageError(f"there is no detector or generator {name!r}; known: {', '.join(bundled)}")
+    return bundled[name]
+
+
+def _open_bundled(kind: PartKind, name: str, path: Path) -> ModelFolder:
+    model = open_model(path)
+    model.check_part(kind, name)
+    return model
+
+
+def _installed(kind: PartKind, name: str, path: Path) -> InstalledModel:
     try:
-        return InstalledModel(detector, path, open_model(path), None)
+        return InstalledModel(kind, name, path, _open_bundled(kind, name, path), None)
     except CovoguardError as error:
-        return InstalledModel(detector, path, None, error.message)
+        return InstalledModel(kind, name, path, None, error.message)

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from ..core.markrecord import TokenMark
 from ..core.scanrecord import Case, DetectorResult, ScanRecord
 from .text import printable
 
@@ -13,7 +14,8 @@ Cell = str | int | float | None
 COLUMNS = (
     "seq", "path", "verdict", "reasons", "log10_lr", "posterior", "prior", "score", "detector_id",
     "detector_status", "duration_s", "declared_duration_s", "speech_s", "snr_db", "bandwidth_hz",
-    "clipping_share", "quality_flags", "container", "codec", "sample_rate_hz", "channels", "size_bytes",
+    "clipping_share", "quality_flags", "token_mark", "token_mark_log10_p", "token_mark_seconds", "token_mark_key_id",
+    "token_mark_epoch", "container", "codec", "sample_rate_hz", "channels", "size_bytes",
     "sha256", "duplicate_of", "error_code", "error_message", "policy_id", "policy_sha256", "model_sha256",
     "case_id", "case_item", "case_examiner", "run_id", "tool_version",
 )  # fmt: skip
@@ -70,6 +72,7 @@ def flat_row(record: ScanRecord) -> dict[str, Cell]:
         "bandwidth_hz": quality.bandwidth_hz if quality else None,
         "clipping_share": quality.clipping_share if quality else None,
         "quality_flags": " ".join(quality.flags) if quality else None,
+        **_mark_cells(record.marks.token),
         "container": facts.container,
         "codec": facts.codec,
         "sample_rate_hz": facts.sample_rate_hz,
@@ -87,6 +90,19 @@ def flat_row(record: ScanRecord) -> dict[str, Cell]:
         "case_examiner": _text_cell(case.examiner),
         "run_id": record.run_id,
         "tool_version": record.tool.version,
+    }
+
+
+def _mark_cells(mark: TokenMark | None) -> dict[str, Cell]:
+    """The strongest reading, and the key that it is attributed to; all empty where marks were not looked for."""
+    found = [key for key in mark.keys if key.status == "present" and key.log10_p is not None] if mark else []
+    key = min(found, key=lambda each: each.log10_p or 0.0, default=None)
+    return {
+        "token_mark": mark.status if mark else None,
+        "token_mark_log10_p": mark.log10_p if mark else None,
+        "token_mark_seconds": mark.seconds_used if mark else None,
+        "token_mark_key_id": key.key_id if key else None,
+        "token_mark_epoch": key.epoch if key else None,
     }
 
 

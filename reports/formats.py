@@ -3,62 +3,72 @@
 A new format is one file and one line here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from ..core.errors import UsageError
 from ..core.scanrecord import ScanRecord
+from ..core.verifyrecord import VerifyRecord
 from .csv_file import CsvWriter
 from .jsonl import JsonLinesWriter
 from .parquet import ParquetWriter
 from .table import TableWriter
+from .verify_table import VerifyTableWriter
+
+Record = TypeVar("Record")
+Written = TypeVar("Written", contravariant=True)
 
 
-class RecordWriter(Protocol):
-    """Writes records to a stream that it does not own."""
+class RecordWriter(Protocol[Written]):
+    """Writes records of one kind to a stream that it does not own."""
 
-    def write(self, record: ScanRecord) -> None:
+    def write(self, record: Written) -> None:
         """Take one record."""
 
     def finish(self) -> None:
         """Write what is left; nothing may be written after it."""
 
 
-class WriterType(Protocol):
+class WriterType(Protocol[Written]):
     """What a writer is made from."""
 
-    def __call__(self, stream: BinaryIO) -> RecordWriter:
+    def __call__(self, stream: BinaryIO) -> RecordWriter[Written]:
         """A writer on a binary stream."""
         ...
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(Generic[Record]):
     """One way to write records."""
 
     name: str
     suffix: str
-    writer: WriterType
+    writer: WriterType[Record]
     is_text: bool = True
     """Fit for a terminal."""
 
 
-FORMATS = {
-    each.name: each
-    for each in (
-        Format("table", ".txt", TableWriter),
-        Format("jsonl", ".jsonl", JsonLinesWriter),
-        Format("csv", ".csv", CsvWriter),
-        Format("parquet", ".parquet", ParquetWriter, is_text=False),
-    )
+Formats = Mapping[str, Format[Record]]
+"""By name."""
+
+FORMATS: Formats[ScanRecord] = {
+    "table": Format("table", ".txt", TableWriter),
+    "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
+    "csv": Format("csv", ".csv", CsvWriter),
+    "parquet": Format("parquet", ".parquet", ParquetWriter, is_text=False),
+}
+VERIFY_FORMATS: Formats[VerifyRecord] = {
+    "table": Format("table", ".txt", VerifyTableWriter),
+    "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
 }
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path, formats: Formats[Record]) -> Format[Record]:
     """The format that a file's suffix names; raises `UsageError` that lists the suffixes."""
-    for each in FORMATS.values():
+    for each in formats.values():
         if path.suffix.lower() == each.suffix:
             return each
-    known = ", ".join(each.suffix for each in FORMATS.values())
+    known = ", ".join(each.suffix for each in formats.values())
     raise UsageError(f"{path}: no format goes with the suffix {path.suffix!r}; use one of {known}")

@@ -2,7 +2,9 @@
 
 from typing import BinaryIO
 
-from ..core.scanrecord import ScanRecord, record_line
+from ..core.jsonrecord import json_line
+from ..core.scanrecord import ScanRecord
+from ..core.verifyrecord import VerifyRecord
 
 
 class JsonLinesWriter:
@@ -12,9 +14,9 @@ class JsonLinesWriter:
         """Write to a binary stream; the caller closes it."""
         self._stream = stream
 
-    def write(self, record: ScanRecord) -> None:
+    def write(self, record: ScanRecord | VerifyRecord) -> None:
         """One line, flushed."""
-        self._stream.write(record_line(record).encode("ascii") + b"\n")
+        self._stream.write(json_line(record).encode("ascii") + b"\n")
         self._stream.flush()
 
     def finish(self) -> None:

@@ -1,7 +1,9 @@
 """A model's card as a page to read: what it was trained on, how it fares, what it must not be used for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .markdown import bullets, table
 
 CONDITIONS_NOTE = "All rates come from folds that the scoring model was not trained on; see the limits."
 
@@ -14,16 +16,16 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
             [
                 f"# {card['id']}@{card['version']}",
                 str(card.get("summary", "")),
-                _bullets(
+                bullets(
                     [
                         f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
                         f"licence: {card.get('licence', 'not stated')}",
                     ]
                 ),
                 "## Not for",
-                _bullets(card.get("not_for", [])),
+                bullets(card.get("not_for", [])),
                 "## Limits",
-                _bullets(card.get("limits", [])),
+                bullets(card.get("limits", [])),
                 "## Data and training",
                 _data(card["training"]),
                 "## Shortcut probe",
@@ -31,7 +33,7 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
                 f"## Figures\n\n{CONDITIONS_NOTE}",
                 _headline(figures),
                 "### EER by test condition",
-                _table(["condition", "EER"], [[k, _percent(v)] for k, v in figures["eer_by_condition"].items()]),
+                table(["condition", "EER"], [[k, _percent(v)] for k, v in figures["eer_by_condition"].items()]),
                 "### Verdicts on single clips, with calibration and thresholds from the other folds",
                 _conditions(figures, "transferred_across_folds"),
                 "### The same for genuine sources that stand in one fold only, and so were never heard in training",
@@ -39,14 +41,14 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
                 "### Verdicts on longer files (four clips of one voice or generator), likewise",
                 _conditions(figures, "transferred_across_folds_joined"),
                 "### By kind of generation",
-                _table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
+                table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
                 "### By generator family, hardest first",
-                _table(
+                table(
                     ["family", "EER", "clips"],
                     [[k, _percent(v["eer"]), v["clips"]] for k, v in figures.get("eer_by_family", {}).items()],
                 ),
                 "### Genuine speech flagged as synthetic, by source",
-                _table(
+                table(
                     ["source", "flagged", "clips"],
                     [[k, _percent(v["fpr"]), v["clips"]] for k, v in figures["false_alarms_by_source"].items()],
                 ),
@@ -68,7 +70,7 @@ def _headline(figures: Mapping[str, Any]) -> str:
         ["min Cllr / Cllr", f"{_number(figures['min_cllr'])} / {_number(figures['cllr_cross_fitted'])}"],
         ["trials", f"{figures['trials']['bonafide']} bona fide, {figures['trials']['spoof']} spoof"],
     ]
-    return _table(["measure", "value"], rows)
+    return table(["measure", "value"], rows)
 
 
 def _conditions(figures: Mapping[str, Any], tally: str) -> str:
@@ -81,12 +83,12 @@ def _conditions(figures: Mapping[str, Any], tally: str) -> str:
         if name != "trials"
     ]
     header = ["condition", "genuine: synthetic", "spoof: synthetic", "genuine: no evidence", "spoof: no evidence"]
-    return f"{counts} trials.\n\n" + _table(header, rows)
+    return f"{counts} trials.\n\n" + table(header, rows)
 
 
 def _data(training: Mapping[str, Any]) -> str:
     clips = training["clips"]
-    return _bullets(
+    return bullets(
         [
             f"{clips['bonafide']} bona fide clips of {training['bonafide_sources']} sources, {clips['spoof']} spoof "
             f"clips of {training['families']} generator families",
@@ -101,17 +103,8 @@ def _probe(probe: Mapping[str, float | None]) -> str:
     lines = [f"{name.replace('_', ' ')}: {_percent(value)}" for name, value in probe.items()]
     return (
         "EER of gradient boosting that never hears the speech, over the same folds. 50 % is chance; the further below, "
-        "the more the collection gives its labels away:\n\n" + _bullets(lines)
+        "the more the collection gives its labels away:\n\n" + bullets(lines)
     )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _bullets(lines: Iterable[object]) -> str:
-    return "\n".join(f"- {line}" for line in lines) or "- not stated"
 
 
 def _percent(value: float | None) -> str:

@@ -8,19 +8,17 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Generic, Self
 
 from ..core.errors import CovoguardError, UsageError
-from ..core.scanrecord import ScanRecord
-from .formats import Format, RecordWriter, format_of
-from .summary import Tally
+from .formats import Format, Formats, Record, RecordWriter, format_of
 
 logger = logging.getLogger(__name__)
 
 PARTIAL_SUFFIX = ".partial"
 
 
-class Outputs:
+class Outputs(Generic[Record]):
     """Writes every record to all outputs. A file is written as FILE.partial and gets its name when it is
     whole.
 
@@ -29,14 +27,14 @@ class Outputs:
     (`output_error`).
     """
 
-    def __init__(self, files: Sequence[Path], standard_output: Format | None) -> None:
+    def __init__(self, files: Sequence[Path], standard_output: Format[Record] | None, formats: Formats[Record]) -> None:
         """Open all outputs before anything is scanned; raises `UsageError` for one that cannot be written."""
         if len({os.path.realpath(path) for path in files}) < len(files):
             raise UsageError("the same output file is named twice; name each once")
-        formats = [format_of(path) for path in files]
-        self._outputs: list[_Output] = []
+        chosen = [format_of(path, formats) for path in files]
+        self._outputs: list[_Output[Record]] = []
         try:
-            for path, file_format in zip(files, formats, strict=True):
+            for path, file_format in zip(files, chosen, strict=True):
                 self._outputs.append(_FileOutput(path, file_format))
             if standard_output is not None:
                 self._outputs.append(_standard_output(standard_output))  # last: what is shown is kept
@@ -45,7 +43,7 @@ class Outputs:
                 output.abandon()
             raise
 
-    def __enter__(self) -> "Outputs":
+    def __enter__(self) -> Self:
         """Itself."""
         return self
 
@@ -66,34 +64,31 @@ class Outputs:
         if failure is not None:
             raise failure
 
-    def write_all(self, records: Iterable[ScanRecord]) -> Tally:
-        """Each record to each output, as it comes; the counts over all of them."""
-        tally = Tally()
+    def write_all(self, records: Iterable[Record]) -> None:
+        """Each record to each output, as it comes."""
         for record in records:
             for output in self._outputs:
                 output.write(record)
-            tally.add(record)
-        return tally
 
 
-class _Output:
+class _Output(Generic[Record]):
     """One writer on one stream, with failures in words. Nothing is written before the first record."""
 
-    def __init__(self, name: str, stream: BinaryIO, output_format: Format) -> None:
+    def __init__(self, name: str, stream: BinaryIO, output_format: Format[Record]) -> None:
         self._name = name
         self._stream = stream
         self._format = output_format
         self._broken = False
         self._records = 0
-        self._started: RecordWriter | None = None
+        self._started: RecordWriter[Record] | None = None
 
     @property
-    def _writer(self) -> RecordWriter:
+    def _writer(self) -> RecordWriter[Record]:
         if self._started is None:
             self._started = self._format.writer(self._stream)
         return self._started
 
-    def write(self, record: ScanRecord) -> None:
+    def write(self, record: Record) -> None:
         try:
             self._writer.write(record)
         except OSError as error:
@@ -125,10 +120,10 @@ class _Output:
         return CovoguardError(f"{self._name}: cannot be written: {error.strerror}; {advice}", code="output_error")
 
 
-class _FileOutput(_Output):
+class _FileOutput(_Output[Record]):
     """A file that appears under its name only when it is whole. Of a link, the file that it leads to."""
 
-    def __init__(self, path: Path, output_format: Format) -> None:
+    def __init__(self, path: Path, output_format: Format[Record]) -> None:
         self._path = Path(os.path.realpath(path))
         self._partial = self._path.with_name(self._path.name + PARTIAL_SUFFIX)
         try:
@@ -182,7 +177,7 @@ def _open_alone(partial: Path) -> BinaryIO:
     return stream
 
 
-def _standard_output(output_format: Format) -> _Output:
+def _standard_output(output_format: Format[Record]) -> _Output[Record]:
     if not output_format.is_text and sys.stdout.isatty():
         example = f"-o results{output_format.suffix}"
         raise UsageError(f"{output_format.name} is not for a terminal; use {example}, or redirect the output")

@@ -1,13 +1,23 @@
 """Counts over a run: what the analyst reads first and the exit code is made from."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..core.markrecord import MARK_STATUSES, MarkStatus
 from ..core.records import VERDICT_LABELS, VerdictLabel
 from ..core.scanrecord import ScanRecord
+from ..core.verifyrecord import VerifyRecord
+
+WHAT_P_MEANS = (
+    "p bounds the probability, over random keys, that sound not made with the key gives such evidence.",
+    "present: at least these seconds were sampled by the marked model under that key; the message may be anyone's.",
+    "absent: no evidence of a mark, which is no evidence of human speech.",
+)
+"""What a reader of mark results must know."""
 
 
 class Tally:
-    """Counts records by verdict and by reason."""
+    """Counts records by verdict, by reason and by what became of token marks."""
 
     def __init__(self) -> None:
         """Start at zero."""
@@ -15,6 +25,7 @@ class Tally:
         self.duplicates = 0
         self.verdicts: Counter[VerdictLabel] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.marks: Counter[MarkStatus] = Counter()
 
     def add(self, record: ScanRecord) -> None:
         """Count one record."""
@@ -22,6 +33,38 @@ class Tally:
         self.duplicates += record.duplicate_of is not None
         self.verdicts[record.decision.verdict] += 1
         self.reasons.update(record.decision.reasons)
+        if record.marks.token is not None:
+            self.marks[record.marks.token.status] += 1
+
+    def counting(self, records: Iterable[ScanRecord]) -> Iterator[ScanRecord]:
+        """The same records, each counted when the next one is asked for, so when it has been dealt with."""
+        for record in records:
+            yield record
+            self.add(record)
+
+
+class MarkTally:
+    """Counts the records of `verify` by status."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.files = 0
+        self.errors = 0
+        self.marks: Counter[MarkStatus] = Counter()
+
+    def add(self, record: VerifyRecord) -> None:
+        """Count one record."""
+        self.files += 1
+        if record.token_mark is None:
+            self.errors += 1
+        else:
+            self.marks[record.token_mark.status] += 1
+
+    def counting(self, records: Iterable[VerifyRecord]) -> Iterator[VerifyRecord]:
+        """As `Tally.counting`."""
+        for record in records:
+            yield record
+            self.add(record)
 
 
 def summary_lines(tally: Tally, elapsed_s: float) -> list[str]:
@@ -34,10 +77,28 @@ def summary_lines(tally: Tally, elapsed_s: float) -> list[str]:
         lines[0] += f" ({tally.duplicates} with the bytes of an earlier one)"
     lines.append(_counts("verdicts", [(label, tally.verdicts[label]) for label in VERDICT_LABELS]))
     lines.append(_counts("reasons", tally.reasons.most_common()))
+    if tally.marks:
+        lines.append(_marks(tally.marks))
     if tally.verdicts["no_evidence"]:
         lines.append("no_evidence is not proof of a human voice: see `covoguard explain below_threshold`")
     return lines
 
 
-def _counts(title: str, counts: list[tuple[VerdictLabel, int]] | list[tuple[str, int]]) -> str:
+def mark_summary_lines(tally: MarkTally, elapsed_s: float) -> list[str]:
+    """A run of `verify` in a few lines of plain text, and what they mean."""
+    noun = "file" if tally.files == 1 else "files"
+    lines = [f"{tally.files} {noun} in {elapsed_s:.1f} s"]
+    if tally.files:
+        lines.append(_marks(tally.marks) + (f", errors {tally.errors}" if tally.errors else ""))
+    if tally.marks:
+        lines += WHAT_P_MEANS
+        lines.append("* sharp: a closer estimate of p by saddlepoint approximation, not certified; it decides nothing.")
+    return lines
+
+
+def _marks(counts: Counter[MarkStatus]) -> str:
+    return _counts("token marks", [(status, counts[status]) for status in MARK_STATUSES])
+
+
+def _counts(title: str, counts: Sequence[tuple[str, int]]) -> str:
     return f"{title}: " + ", ".join(f"{name} {count}" for name, count in counts)

@@ -1,16 +1,14 @@
-"""A table for people: one row per record as it becomes known, in 80 columns or the terminal's width if that is more."""
+"""A table for people: one row per record as it becomes known."""
 
-import io
 from typing import BinaryIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..core.scanrecord import ScanRecord
+from .page import TextPage
 from .text import printable
 
-WIDTH_COLUMNS = 80
 _VERDICT_STYLES = {
     "synthetic": "bold red",
     "inconclusive": "yellow",
@@ -24,19 +22,7 @@ class TableWriter:
 
     def __init__(self, stream: BinaryIO) -> None:
         """Write UTF-8 to a binary stream; the caller closes it. Colours only on a terminal."""
-        self._stream = stream
-        terminal = stream.isatty()
-        self._page = io.StringIO()
-        self._console = Console(
-            file=self._page,
-            force_terminal=terminal,
-            width=None if terminal else WIDTH_COLUMNS,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
-        # In a narrower terminal the lines wrap; columns of no width would lose the names.
-        self._console.width = max(self._console.width, WIDTH_COLUMNS)
+        self._page = TextPage(stream)
         self._print("#", Text("verdict"), "log10 LR", "speech", "reasons", "file", style="bold")
 
     def write(self, record: ScanRecord) -> None:
@@ -68,9 +54,4 @@ class TableWriter:
         row.add_column(width=18, overflow="fold")
         row.add_column(ratio=1, overflow="fold")
         row.add_row(seq, verdict, log10_lr, speech, Text(reasons), Text(path), style=style)
-        self._console.print(row)
-        lines = (line.rstrip() + "\n" for line in self._page.getvalue().splitlines())
-        self._stream.write("".join(lines).encode("utf-8"))
-        self._stream.flush()
-        self._page.seek(0)
-        self._page.truncate()
+        self._page.print(row)

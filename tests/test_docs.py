@@ -4,20 +4,25 @@ from pathlib import Path
 
 import pytest
 
+from covoguard.core.modelcard import CARD_NAME
 from covoguard.detect.policy import load_policy
 from covoguard.pipeline.models import installed_models, model_page
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = {installed.detector: installed for installed in installed_models()}
+MODELS = {installed.name: installed for installed in installed_models()}
+DETECTORS = [name for name, installed in MODELS.items() if installed.kind == "detector"]
 
 
-@pytest.mark.parametrize("detector", MODELS)
-def test_the_page_of_every_model_is_fresh(detector):
-    page = (ROOT / "docs" / "models" / f"{detector}.md").read_text(encoding="utf-8")
-    assert page.rstrip() == model_page(detector, None).rstrip()
+@pytest.mark.parametrize("name", MODELS)
+def test_the_page_of_every_model_is_fresh(name):
+    installed = MODELS[name]
+    if installed.kind == "generator" and not (installed.path / CARD_NAME).exists():
+        pytest.skip(f"{name} has no model card yet: {installed.problem}")
+    page = (ROOT / "docs" / "models" / f"{name}.md").read_text(encoding="utf-8")
+    assert page.rstrip() == model_page(name, None).rstrip()
 
 
-@pytest.mark.parametrize("detector", MODELS)
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_the_readme_states_the_figures_of_the_cards(detector):
     figures = MODELS[detector].card["figures"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

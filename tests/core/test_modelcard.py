@@ -63,6 +63,46 @@ def test_a_card_that_does_not_identify_the_model_is_refused(folder, card):
         open_model(folder)
 
 
+# --- the part that a model is for --------------------------------------------------------------------------
+
+
+def rewrite_card(folder, card):
+    (folder / "card.json").write_text(json.dumps(card))
+    seal_model(folder)
+
+
+@pytest.mark.parametrize("kind", ["detector", "generator"])
+def test_a_card_names_its_part(folder, kind):
+    rewrite_card(folder, {"id": "made-up", "version": "2", kind: "some", "weights": "w.bin"})
+    model = open_model(folder)
+    assert model.part == (kind, "some")
+    model.check_part(kind, "some")
+    other = {"detector": "generator", "generator": "detector"}[kind]
+    for wrong in ((other, "some"), (kind, "different")):
+        with pytest.raises(IntegrityError, match=f"a model of the {kind} some, not of the {' '.join(wrong)}"):
+            model.check_part(*wrong)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"detector": "a", "generator": "b"},
+        {"detector": "a", "generator": None},
+        {"detector": ""},
+        {"generator": None},
+        {"generator": ["a"]},
+    ],
+)
+def test_a_card_that_is_not_for_just_one_part_is_refused(folder, parts):
+    rewrite_card(folder, {"id": "made-up", "version": "2", "weights": "w.bin", **parts})
+    with pytest.raises(IntegrityError, match=r"card\.json: the card .*(detector|generator)"):
+        open_model(folder)
+
+
+# --- checksums ---------------------------------------------------------------------------------------------
+
+
 def test_checksums_that_are_no_text_are_refused(folder):
     (folder / CHECKSUMS_NAME).write_bytes(b"\xff\n")
     with pytest.raises(IntegrityError):
