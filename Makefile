@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 ifdef AUDIO
 	$(BIN)/covoguard scan --exit-zero "$(AUDIO)"
 else
-	@echo "Give a folder of audio files: make demo AUDIO=path/to/folder"
+	$(BIN)/covoguard demo
 endif
 
 test: $(VENV)/.installed

@@ -3,9 +3,9 @@
 Batches are lists in and lists out; a return type never depends on the size of the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from .modelcard import ModelFolder
 from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Segment, Tokens
@@ -29,10 +29,26 @@ class TokenMark(Protocol):
 
 
 class Generator(Protocol):
-    """Makes speech from a prompt."""
+    """Makes speech from a prompt. Registered by name in `generate/backends`."""
+
+    name: str
+    model: ModelFolder
+    """Holds `mark_table.json` beside the weights."""
+    voices: tuple[str, ...]
+    """The first is the default."""
+    rate_hz: int
+    """Sample rate of the sound."""
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+        ...
 
     def generate(self, prompt: Prompt, *, mark: TokenMark | None, seed: int) -> Clip:
-        """Same prompt, mark and seed give the same tokens."""
+        """Same prompt, mark and seed give the same tokens; `n` tokens give `n / tokens.rate_hz` seconds.
+
+        Raises `UsageError` or `InputError` for a prompt that cannot be said.
+        """
         ...
 
 
@@ -47,16 +63,48 @@ class TokenDecoder(Protocol):
 class TokenRecoverer(Protocol):
     """Reads speech tokens back from sound alone."""
 
-    def recover(self, audio: Audio) -> Posteriors:
-        """Audio at any rate gives one row of posteriors per 40 ms."""
+    codebook_size: int
+    model: ModelFolder
+
+    def recover(self, audio: Audio, *, speed: float = 1.0) -> Posteriors:
+        """Audio at any rate gives rows of posteriors at `Posteriors.rate_hz`.
+
+        `speed`: take the sound to have been played so many times too fast, pitch and all, and undo that first;
+        the rows then run along the undone time.
+        """
+        ...
+
+
+class MarkFinding(Protocol):
+    """What a test of presence found in one sound."""
+
+    @property
+    def status(self) -> Literal["present", "absent", "not_checked"]:
+        """`present` when the certified p-value is at or below the test's alpha."""
+        ...
+
+    def to_evidence(self, *, model_sha256: str | None = None) -> Evidence:
+        """The record of it; `model_sha256` is the recoverer's."""
         ...
 
 
 class MarkTest(Protocol):
     """Tests whether a mark under one key is present."""
 
-    def test(self, posteriors: Posteriors, key: bytes) -> Evidence:
-        """The p-value holds for any audio whatever that was not marked under `key`."""
+    def prepare(self, subkeys: Mapping[str, bytes], *, payload: bool = False) -> Any:
+        """Expand a key's subkeys once, for any number of sounds."""
+        ...
+
+    def test(
+        self,
+        posteriors: Mapping[float, Posteriors] | Callable[[float], Posteriors],
+        tables: Any,
+        speech: Sequence[Segment] | None = None,
+    ) -> MarkFinding:
+        """`posteriors` by speed hypothesis, `tables` from `prepare`, `speech` where to look (None: everywhere).
+
+        The p-value holds for any sound whatever that was not marked under the key.
+        """
         ...
 
 

@@ -1,0 +1,125 @@
+"""The bundled generator: a small speech language model of our own that runs on any CPU.
+
+It has the shape of Covo-Audio (text, a causal language model, one codebook at 25 tokens per second, a decoder) and
+none of its weights: a stand-in with which everything can be tried and tested.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ...core.errors import UsageError
+from ...core.protocols import TokenMark
+from ...core.rates import TOKEN_RATE_HZ
+from ...core.records import Clip, Prompt, Recipe, Tokens
+from ..pocket.acoustics import CODEBOOK_SIZE, RATE_HZ, VOICES
+from ..pocket.model import LETTERS, open_pocket
+from ..registry import GENERATORS
+
+if TYPE_CHECKING:
+    from ..pocket.model import PocketWeights
+    from ..pocket.sampling import Line, SampledTokens, Sampling
+
+MAX_WORDS_PER_LINE = 16
+"""The language model has learned sentences of up to this many words; longer ones are said in parts."""
+
+
+@GENERATORS.register("pocket")
+class PocketGenerator:
+    """A `Generator`: English text in, marked speech of voice slt or rms out."""
+
+    name = "pocket"
+    voices: tuple[str, ...] = VOICES
+    rate_hz = RATE_HZ
+
+    def __init__(self, weights: "PocketWeights") -> None:
+        """Build the networks from an opened model folder; raises `IntegrityError`."""
+        from ..pocket.language_model import PocketLanguageModel, Shape
+        from ..pocket.sampling import Sampling
+        from ..pocket.speech import PocketDecoder
+        from ..pocket.text.front_end import TextFrontEnd
+        from ..pocket.text.letter_to_sound import LetterToSound
+        from ..pocket.text.symbols import PHONES
+
+        self.model = weights.folder
+        self._front = TextFrontEnd(LetterToSound.from_bytes(weights.folder.read_bytes(LETTERS)))
+        self._language = PocketLanguageModel(Shape(len(PHONES)))
+        weights.fill(self._language, "language")
+        self.decoder = PocketDecoder.load(weights)
+        settings = weights.folder.card["sampling"]
+        self.sampling: Sampling = Sampling(float(settings["temperature"]), float(settings["top_p"]))
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Read a pocket model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+        return cls(open_pocket(folder))
+
+    def generate(self, prompt: Prompt, *, mark: TokenMark | None, seed: int) -> Clip:
+        """Say `prompt.text`. Same prompt, mark and seed give the same tokens.
+
+        Raises `UsageError` for a voice that is not there, for sound as a prompt, and for text that cannot be said.
+        """
+        voice = prompt.voice or VOICES[0]
+        if voice not in VOICES:
+            raise UsageError(f"the pocket model has no voice {voice!r}; its voices are {', '.join(VOICES)}")
+        if prompt.audio is not None or prompt.text is None:
+            raise UsageError("the pocket model speaks text only; give the prompt as text")
+        said = self._say(prompt.text, VOICES.index(voice), mark, seed)
+        tokens = Tokens(np.concatenate([part.ids for part in said]), TOKEN_RATE_HZ, CODEBOOK_SIZE)
+        audio = self.decoder.decode(tokens, voice=voice, seed=seed)
+        recipe = Recipe(
+            generator=self.model.id,
+            model_sha256=self.model.model_sha256,
+            seed=seed,
+            sampling=(
+                ("temperature", self.sampling.temperature),
+                ("top_p", self.sampling.top_p),
+                ("voice", voice),
+                ("entropy_bits_per_token", round(float(np.mean(np.concatenate([p.entropy_bits for p in said]))), 3)),
+            ),
+            mark_scheme=mark.scheme if mark is not None else None,
+        )
+        return Clip(audio, tokens, recipe)
+
+    def _say(self, text: str, voice: int, mark: TokenMark | None, seed: int) -> "list[SampledTokens]":
+        from ..pocket.sampling import sample_tokens
+
+        said: list[SampledTokens] = []
+        for index, line_text in enumerate(split_lines(text)):
+            first_slot = sum(len(part.ids) for part in said)
+            line = self.line(line_text, voice, line_seed(seed, index), mark, first_slot)
+            said += sample_tokens(self._language, [line], self.sampling)
+        return said
+
+    def line(self, text: str, voice: int, seed: int, mark: TokenMark | None = None, first_slot: int = 0) -> "Line":
+        """One sentence as the sampler takes it: a pause, then its phones. Raises `UsageError`."""
+        from ..pocket.language_model import phone_windows
+        from ..pocket.sampling import Line
+        from ..pocket.text.symbols import PAUSE, PHONES
+
+        phones = self._front.phones_of(text)
+        windows = phone_windows([PHONES.index(PAUSE), *phones.ids], [True, *phones.word_start])
+        return Line(windows, voice, seed, mark, first_slot)
+
+
+def line_seed(seed: int, index: int) -> int:
+    """A seed of its own for each sentence of a prompt."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:8], "big")
+
+
+def split_lines(text: str) -> list[str]:
+    """Text in parts of at most `MAX_WORDS_PER_LINE` words: at sentence ends, then at commas, then between words."""
+    lines = []
+    for sentence in re.split(r"(?<=[.!?;:])\s+|\n+", text):
+        rest = sentence.split()
+        while len(rest) > MAX_WORDS_PER_LINE:
+            commas = [n for n in range(4, MAX_WORDS_PER_LINE) if rest[n - 1].endswith(",")]
+            cut = commas[-1] if commas else MAX_WORDS_PER_LINE
+            lines.append(" ".join(rest[:cut]))
+            rest = rest[cut:]
+        if rest:
+            lines.append(" ".join(rest))
+    return [line for line in lines if any(letter.isalnum() for letter in line)] or [text]

@@ -1,0 +1,1 @@
+"""The bundled generator: a small speech-token model that runs on any CPU."""

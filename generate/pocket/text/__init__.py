@@ -1,0 +1,1 @@
+"""Text front end of the bundled model: written English to phones and pauses."""

@@ -1,0 +1,218 @@
+"""Makes the bundled pocket model from nothing but flite, step by step; each step keeps its result in `--work`.
+
+    python -m covoguard.pipeline.train_pocket --work WORK --out MODEL_FOLDER [--noise DIR --rooms DIR]
+
+Needs Debian's `flite` and `pip install covoguard[pocket-training]`. About three hours of one CPU core. A step whose
+file is there is not done again, so a run that was stopped goes on where it stood.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..core.rates import TOKEN_RATE_HZ
+from ..core.records import Float32Array, Tokens
+from ..datasets.degrade.chain import Sounds
+from ..datasets.degrade.journey import travel
+from ..generate.pocket.acoustics import CODEBOOK_SIZE, VOICES
+from ..generate.pocket.hearing import Hearing
+from ..generate.pocket.language_model import PocketLanguageModel, Shape
+from ..generate.pocket.model import LETTERS, MARK_TABLE, WEIGHTS
+from ..generate.pocket.sampling import Line, Sampling, sample_tokens
+from ..generate.pocket.speech import PocketDecoder
+from ..generate.pocket.text.front_end import TextFrontEnd
+from ..generate.pocket.text.letter_to_sound import LetterToSound
+from ..generate.pocket.text.symbols import PAUSE, PHONES
+from ..generate.training import codec as codec_training
+from ..generate.training import corpus, sentences
+from ..generate.training.alignment import phone_ends_s
+from ..generate.training.language_model import Spoken, sequence_of, spoken, train_language_model
+from ..generate.training.recoverer import Pair, make_pair, train_recoverer
+
+SEED = 1
+DOMAIN_SENTENCES, OPEN_SENTENCES, PART = 2400, 2800, 600
+CODEC_STEPS, LANGUAGE_STEPS, RECOVERER_STEPS = 4000, 5000, 9000
+CORPUS_PAIRS, SAMPLED_LINES = 5000, 6000
+LINES_AT_ONCE = 96
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where results are kept, and the sounds that damage training pairs."""
+
+    work: Path
+    sounds: Sounds
+
+    def damage(self, samples: Float32Array, rng: np.random.Generator) -> tuple[Float32Array, float]:
+        """The attack mix, as `training/recoverer.py` wants it."""
+        journey = travel(samples, rng, self.sounds)
+        return journey.samples, journey.speed
+
+
+def teacher_corpus(shop: Workshop) -> list[corpus.Utterance]:
+    """Domain and open sentences in turn, in parts of 600."""
+    domain, _ = sentences.domain_split(SEED, DOMAIN_SENTENCES)
+    wide = sentences.open_sentences(OPEN_SENTENCES, SEED)
+    texts = [text for pair in zip(domain, wide, strict=False) for text in pair] + wide[len(domain) :]
+    utterances: list[corpus.Utterance] = []
+    for start in range(0, len(texts), PART):
+        path = shop.work / f"part{start // PART}.npz"
+        if not path.exists():
+            made = (corpus.make_utterance(text, start + n) for n, text in enumerate(texts[start : start + PART]))
+            corpus.save((u for u in made if u is not None), path)
+        utterances += corpus.load(path)
+    return utterances
+
+
+def held_out_corpus(shop: Workshop) -> list[corpus.Utterance]:
+    """Domain sentences that nothing is trained on."""
+    path = shop.work / "held.npz"
+    if not path.exists():
+        _, texts = sentences.domain_split(SEED, DOMAIN_SENTENCES)
+        made = (corpus.make_utterance(text, 900_000 + n) for n, text in enumerate(texts[:120]))
+        corpus.save((u for u in made if u is not None), path)
+    return corpus.load(path)
+
+
+Codec = tuple[codec_training.CodecTrainer, codec_training.Normalisation]
+
+
+def trained_codec(shop: Workshop, utterances: list[corpus.Utterance]) -> Codec:
+    """Encoder, codebook and decoder, and the features' normalisation."""
+    path = shop.work / "codec.safetensors"
+    if not path.exists():
+        trainer, normalisation, _ = codec_training.train_codec(utterances, CODEC_STEPS, SEED)
+        codec_training.save_codec(path, trainer, normalisation)
+    return codec_training.load_codec(path)
+
+
+def aligned(utterances: Sequence[corpus.Utterance], front: TextFrontEnd) -> list[Spoken]:
+    """Utterances with the front end's phones at flite's times."""
+    items = []
+    for utterance in utterances:
+        phones = front.phones_of(utterance.text)
+        symbols, starts = (PAUSE, *phones.symbols), (True, *phones.word_start)
+        ends_s = phone_ends_s(symbols, utterance.phones, utterance.phone_ends_s)
+        items.append(spoken(utterance, [PHONES.index(symbol) for symbol in symbols], starts, ends_s))
+    return items
+
+
+def trained_language_model(
+    shop: Workshop, codec: Codec, items: Sequence[Spoken], held: Sequence[Spoken]
+) -> PocketLanguageModel:
+    """The language model on tokens of the trained codec."""
+    path = shop.work / "language.safetensors"
+    model = PocketLanguageModel(Shape(len(PHONES)))
+    if not path.exists():
+        trained = train_language_model(items, held, codec, len(PHONES), LANGUAGE_STEPS, SEED)
+        save_file(trained.state_dict(), path)
+    model.load_state_dict(load_file(path))
+    return model.eval()
+
+
+def corpus_pairs(shop: Workshop, codec: Codec, items: Sequence[Spoken], count: int, seed: int) -> Iterator[Pair]:
+    """Pairs from tokens of teacher speech."""
+    decoder, hearing, rng = decoder_of(codec), Hearing(), np.random.default_rng([seed, 1])
+    for _ in range(count):
+        sequence = sequence_of(items[int(rng.integers(len(items)))], *codec, rng)
+        yield _pair(sequence.tokens, None, decoder, hearing, shop.damage, rng)
+
+
+def sampled_pairs(
+    shop: Workshop, codec: Codec, model: PocketLanguageModel, items: Sequence[Spoken], count: int, seed: int
+) -> Iterator[Pair]:
+    """Pairs from tokens that the language model samples at temperatures of 0.8 to 1.1."""
+    decoder, hearing, rng = decoder_of(codec), Hearing(), np.random.default_rng([seed, 2])
+    by_length = sorted(items, key=lambda item: len(item.windows))
+    for _ in range(0, count, LINES_AT_ONCE):
+        first = int(rng.integers(max(1, len(by_length) - 2 * LINES_AT_ONCE)))
+        chosen = rng.choice(2 * LINES_AT_ONCE, LINES_AT_ONCE, replace=False) + first
+        lines = [
+            Line(by_length[int(n)].windows, int(rng.integers(len(VOICES))), int(rng.integers(2**62))) for n in chosen
+        ]
+        for said in sample_tokens(model, lines, Sampling(float(rng.uniform(0.8, 1.1)))):
+            if len(said.ids) > 10:
+                yield _pair(said.ids, said.surprisal_bits, decoder, hearing, shop.damage, rng)
+
+
+def _pair(
+    ids: np.ndarray,
+    surprisal_bits: np.ndarray | None,
+    decoder: PocketDecoder,
+    hearing: Hearing,
+    damage: Callable[[Float32Array, np.random.Generator], tuple[Float32Array, float]],
+    rng: np.random.Generator,
+) -> Pair:
+    """Decode in either voice: what is said in one may be heard in the other after resynthesis."""
+    tokens = Tokens(ids, TOKEN_RATE_HZ, CODEBOOK_SIZE)
+    sound = decoder.decode(tokens, voice=VOICES[int(rng.integers(len(VOICES)))], seed=int(rng.integers(2**31)))
+    return make_pair(ids, surprisal_bits, sound.samples, damage, hearing, rng)
+
+
+def decoder_of(codec: Codec) -> PocketDecoder:
+    """The decoder as it will be shipped."""
+    trainer, normalisation = codec
+    return PocketDecoder(trainer.decoder.eval(), normalisation.mean, normalisation.deviation)
+
+
+def sounds_in(noise: Path | None, rooms: Path | None) -> Sounds:
+    """Recorded noises and room responses at 16 kHz from two folders."""
+
+    def read(folder: Path | None) -> list[Float32Array]:
+        return [soundfile.read(p, dtype="float32")[0] for p in sorted(folder.glob("*.*"))] if folder else []
+
+    return Sounds(read(noise), read(rooms))
+
+
+@click.command()
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for what the steps make.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the finished weights.")
+@click.option("--noise", type=click.Path(path_type=Path, exists=True), help="Folder of recorded noise, 16 kHz.")
+@click.option("--rooms", type=click.Path(path_type=Path, exists=True), help="Folder of room responses, 16 kHz.")
+def main(work: Path, out: Path, noise: Path | None, rooms: Path | None) -> None:
+    """Train every part of the pocket model that is not there yet."""
+    torch.set_num_threads(1)
+    work.mkdir(parents=True, exist_ok=True)
+    shop = Workshop(work, sounds_in(noise, rooms))
+    utterances = teacher_corpus(shop)
+    front = TextFrontEnd(LetterToSound.from_bytes((out / LETTERS).read_bytes()))
+    codec = trained_codec(shop, utterances)
+    items, held = aligned(utterances, front), aligned(held_out_corpus(shop), front)
+    language = trained_language_model(shop, codec, items, held[:40])
+    path = work / "recoverer.safetensors"
+    if not path.exists():
+        pairs = [*corpus_pairs(shop, codec, items, CORPUS_PAIRS, SEED)]
+        pairs += sampled_pairs(shop, codec, language, items, SAMPLED_LINES, SEED)
+        check = [*sampled_pairs(shop, codec, language, held, LINES_AT_ONCE // 2, SEED + 1)]
+        save_file(train_recoverer(pairs, check, RECOVERER_STEPS, SEED).state_dict(), path)
+    write_weights(codec, language, load_file(path), out / WEIGHTS)
+    click.echo(json.dumps({"weights": str(out / WEIGHTS), "next": f"measure, write card.json and {MARK_TABLE}"}))
+
+
+def write_weights(
+    codec: Codec, language: PocketLanguageModel, recoverer: dict[str, torch.Tensor], path: Path, logit_scale: float = 1.0
+) -> None:
+    """All parts in half precision in one file, as `generate/pocket/model.py` reads them."""
+    trainer, normalisation = codec
+    parts = {
+        "decoder": trainer.decoder.state_dict(),
+        "language": language.state_dict(),
+        "recoverer": recoverer,
+        "features": {"mean": normalisation.mean, "deviation": normalisation.deviation},
+        "posteriors": {"logit_scale": torch.tensor(logit_scale)},
+    }
+    save_file(
+        {f"{part}.{name}": value.half().contiguous() for part, state in parts.items() for name, value in state.items()},
+        path,
+    )
+
+
+if __name__ == "__main__":
+    main()
