@@ -1,11 +1,14 @@
 """Options that several commands share, and what they mean for the exit code."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
 
+from ..core.audio import DecodeLimits
+from ..core.scanrecord import ScanRecord
 from ..reports.formats import FORMATS, Format
 from ..reports.summary import Tally, summary_lines
 from ..reports.text import printable
@@ -14,12 +17,18 @@ from .terminal import set_up_logging
 Command = TypeVar("Command", bound=Callable[..., Any])
 FailOn = Literal["never", "synthetic", "inconclusive"]
 
+MAX_JOBS = 256
+MAX_SECONDS = 86_400.0
+_LIMITS = DecodeLimits()
+
 EXIT_NOT_ANALYSABLE = 3
 EXIT_SYNTHETIC = 10
 EXIT_INCONCLUSIVE = 11
 
 
-def _all_of(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def all_of(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order of the help."""
+
     def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -38,12 +47,12 @@ verbose_option = click.option(
     help="Details of failures on standard error; twice for everything.",
 )  # fmt: skip
 
-verbosity_options = _all_of(
+verbosity_options = all_of(
     click.option("-q", "--quiet", is_flag=True, is_eager=True, help="No progress, summary or warnings."),
     verbose_option,
 )
 
-output_options = _all_of(
+output_options = all_of(
     click.option(
         "-f", "--format", "format_name", type=click.Choice(list(FORMATS)),
         help="Write to standard output in this format. Without -f and -o: table.",
@@ -60,7 +69,39 @@ policy_option = click.option(
     help="Policy file that makes the verdicts (TOML). Default: the bundled one.",
 )  # fmt: skip
 
-exit_options = _all_of(
+key_options = all_of(
+    click.option(
+        "--key", "key_names", multiple=True, metavar="KEY",
+        help="Key to look for, by id or label, in all its epochs. May be repeated. Default: the default key.",
+    ),
+    click.option("--all-keys", is_flag=True, help="Look for every key of the key folder."),
+)  # fmt: skip
+
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1, MAX_JOBS), help="Files analysed at a time. Default: one per CPU."
+)
+
+
+def _number(_ctx: click.Context, _parameter: click.Parameter, number: float) -> float:
+    if math.isnan(number):  # which click's ranges let pass
+        raise click.BadParameter("NaN is no number")
+    return number
+
+
+limit_options = all_of(
+    click.option(
+        "--timeout-per-file", "timeout_s", type=click.FloatRange(0, MAX_SECONDS, min_open=True),
+        callback=_number, metavar="SECONDS", default=_LIMITS.timeout_s, show_default=True,
+        help="Stop decoding a file after this time.",
+    ),
+    click.option(
+        "--max-duration", "max_duration_s", type=click.FloatRange(0.1, MAX_SECONDS),
+        callback=_number, metavar="SECONDS", default=_LIMITS.max_duration_s, show_default=True,
+        help="Analyse at most this much of a file.",
+    ),
+)  # fmt: skip
+
+exit_options = all_of(
     click.option(
         "--fail-on", type=click.Choice(["never", "synthetic", "inconclusive"]), default="never",
         show_default=True,
@@ -70,7 +111,7 @@ exit_options = _all_of(
 )  # fmt: skip
 
 
-def standard_output_format(format_name: str | None, output_files: tuple[Path, ...]) -> Format | None:
+def standard_output_format(format_name: str | None, output_files: tuple[Path, ...]) -> Format[ScanRecord] | None:
     """What goes to standard output: the format asked for, or the table when nothing else was asked for."""
     if format_name is None and output_files:
         return None

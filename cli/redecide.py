@@ -7,8 +7,10 @@ import click
 
 from ..detect.policy import load_policy
 from ..pipeline.redecide import redecide as redecide_records
+from ..reports.formats import FORMATS
 from ..reports.outputs import Outputs
 from ..reports.read import read_records
+from ..reports.summary import Tally
 from .options import (
     FailOn,
     exit_code,
@@ -44,8 +46,9 @@ def redecide(
     """
     policy = load_policy(policy_file)
     started = time.monotonic()
-    with Outputs(output_files, standard_output_format(format_name, output_files)) as outputs:
-        tally = outputs.write_all(redecide_records(read_records(results), policy))
+    tally = Tally()
+    with Outputs(output_files, standard_output_format(format_name, output_files), FORMATS) as outputs:
+        outputs.write_all(tally.counting(redecide_records(read_records(results), policy)))
     if not quiet:
         print_summary(tally, time.monotonic() - started, output_files)
     click.get_current_context().exit(exit_code(tally, fail_on=fail_on, exit_zero=exit_zero))

@@ -1,28 +1,33 @@
 """`covoguard scan`."""
 
-import math
-import os
 import sys
 import time
-from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..core.audio import DecodeLimits
-from ..core.errors import UsageError
+from ..core.errors import ModelMissing, UsageError
+from ..core.keyring import KeyRing
 from ..core.scanrecord import Case
 from ..detect.policy import load_policy
-from ..pipeline.inputs import STANDARD_INPUT, InputWalk, listed_paths
+from ..pipeline.crew import default_jobs
+from ..pipeline.key_choice import keys_to_test
 from ..pipeline.models import DEFAULT_DETECTOR, load_scorer
-from ..pipeline.scan import default_jobs
 from ..pipeline.scan import scan as scan_sources
+from ..reports.formats import FORMATS
 from ..reports.outputs import Outputs
+from ..reports.summary import Tally
+from .inputs import count_inputs, input_options, input_walks, keep_inputs
 from .options import (
     FailOn,
     exit_code,
     exit_options,
+    jobs_option,
+    key_options,
+    limit_options,
     output_options,
     policy_option,
     print_summary,
@@ -31,15 +36,8 @@ from .options import (
 )
 from .terminal import shows_progress, with_progress
 
-_LIMITS = DecodeLimits()
-_MAX_JOBS = 256
-_MAX_SECONDS = 86_400.0
-
-
-def _number(_ctx: click.Context, _parameter: click.Parameter, seconds: float) -> float:
-    if math.isnan(seconds):  # which click's ranges let pass
-        raise click.BadParameter("NaN is no number of seconds")
-    return seconds
+if TYPE_CHECKING:
+    from ..pipeline.mark_evidence import MarkChecker
 
 
 def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -51,10 +49,7 @@ def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--files-from", metavar="FILE", help="Read more paths from FILE, one per line; - is standard input.")
-@click.option("-0", "--null", "null_separated", is_flag=True, help="Paths in --files-from end with NUL bytes.")
-@click.option("--all-files", is_flag=True, help="Take all files of a folder, not only known audio and video suffixes.")
+@input_options
 @output_options
 @click.option("--detector", help=f"Detector to use (see `covoguard models list`). Default: {DEFAULT_DETECTOR}.")
 @click.option(
@@ -65,27 +60,16 @@ def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     help="Model folder to use instead of a bundled one.",
 )
 @policy_option
-@click.option("--jobs", type=click.IntRange(1, _MAX_JOBS), help="Files analysed at a time. Default: one per CPU.")
+@jobs_option
+@limit_options
+@key_options
 @click.option(
-    "--timeout-per-file",
-    "timeout_s",
-    type=click.FloatRange(0, _MAX_SECONDS, min_open=True),
-    callback=_number,
-    metavar="SECONDS",
-    default=_LIMITS.timeout_s,
-    show_default=True,
-    help="Stop decoding a file after this time.",
+    "--mark-model",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Speech model whose marks are looked for. Default: the bundled one.",
 )
-@click.option(
-    "--max-duration",
-    "max_duration_s",
-    type=click.FloatRange(0.1, _MAX_SECONDS),
-    callback=_number,
-    metavar="SECONDS",
-    default=_LIMITS.max_duration_s,
-    show_default=True,
-    help="Analyse at most this much of a file.",
-)
+@click.option("--no-marks", is_flag=True, help="Do not look for token marks, though there are keys.")
 @exit_options
 @click.option("--case", "case_id", callback=_unicode, help="Case that the files belong to; goes into every record.")
 @click.option("--item", callback=_unicode, help="Exhibit within the case.")
@@ -94,7 +78,8 @@ def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
 def scan(
     paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool,
     format_name: str | None, output_files: tuple[Path, ...], detector: str | None, model_folder: Path | None,
-    policy_file: Path | None, jobs: int | None, timeout_s: float, max_duration_s: float, fail_on: FailOn,
+    policy_file: Path | None, jobs: int | None, timeout_s: float, max_duration_s: float,
+    key_names: tuple[str, ...], all_keys: bool, mark_model: Path | None, no_marks: bool, fail_on: FailOn,
     exit_zero: bool, case_id: str | None, item: str | None, examiner: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Give audio files a verdict with its evidence.
@@ -105,6 +90,9 @@ def scan(
 
     Verdicts: synthetic, inconclusive, no_evidence (which is not proof of a human voice), not_analysable.
     Each comes with reason codes: `covoguard explain CODE`.
+
+    Where there are secret keys (`covoguard keys list`), token marks are looked for too, and a mark that is
+    certain enough for the policy makes a file synthetic. A mark that is absent says nothing.
 
     \b
     Exit codes:
@@ -120,51 +108,42 @@ def scan(
       find /evidence -name '*.opus' -print0 | covoguard scan --files-from - -0 -f jsonl
       curl -s https://example.org/clip.ogg | covoguard scan -
     """
-    walks = _walks(paths, files_from, null_separated, all_files)
-    _keep_inputs([*paths, files_from or ""], output_files)
+    walks = input_walks(paths, files_from, null_separated, all_files)
+    keep_inputs([*paths, files_from or ""], output_files)
+    if no_marks and (key_names or all_keys or mark_model):
+        raise UsageError("--no-marks looks for no key; leave out --key, --all-keys and --mark-model, or --no-marks")
     policy = load_policy(policy_file)
     scorer = load_scorer(detector, model_folder)
+    marks = None if no_marks else _mark_checker(key_names, all_keys, mark_model)
     case = Case(case_id, item, examiner) if case_id or item or examiner else None
-    limits = DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s)
     to_stdout = standard_output_format(format_name, output_files)
     records = scan_sources(
         chain.from_iterable(walks),
         scorer=scorer,
         policy=policy,
-        limits=limits,
+        limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
         jobs=jobs or default_jobs(),
         case=case,
+        marks=marks,
     )
     watched = shows_progress(quiet=quiet, rows_on_terminal=to_stdout is not None and sys.stdout.isatty())
-    total = _count(paths, all_files) if watched and files_from is None else None
-    started = time.monotonic()
-    with Outputs(output_files, to_stdout) as outputs:
-        tally = outputs.write_all(with_progress(records, total) if watched else records)
+    total = count_inputs(paths, all_files) if watched and files_from is None else None
+    tally, started = Tally(), time.monotonic()
+    with Outputs(output_files, to_stdout, FORMATS) as outputs:
+        outputs.write_all(tally.counting(with_progress(records, total) if watched else records))
     if not quiet:
         print_summary(tally, time.monotonic() - started, output_files, sum(walk.skipped_files for walk in walks))
     click.get_current_context().exit(exit_code(tally, fail_on=fail_on, exit_zero=exit_zero))
 
 
-def _walks(paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool) -> list[InputWalk]:
-    if not paths and files_from is None:
-        raise UsageError("nothing to scan; name a file or a folder, or use --files-from")
-    if null_separated and files_from is None:
-        raise UsageError("-0 says how --files-from is written; give --files-from as well")
-    if paths.count(STANDARD_INPUT) + (files_from == STANDARD_INPUT) > 1:
-        raise UsageError("standard input can be read only once; use - once, for audio or for --files-from")
-    walks = [InputWalk(paths, all_files=all_files)]
-    if files_from is not None:
-        listed = listed_paths(files_from, null_separated=null_separated)
-        walks.append(InputWalk(listed, all_files=all_files, literal=True))
-    return walks
+def _mark_checker(key_names: tuple[str, ...], all_keys: bool, model_folder: Path | None) -> "MarkChecker | None":
+    """None where there are no keys; then nothing of the test is loaded."""
+    keys = keys_to_test(KeyRing.open(), key_names, all_keys=all_keys)
+    if not keys:
+        return None
+    from ..pipeline.mark_evidence import load_mark_checker
 
-
-def _keep_inputs(inputs: Iterable[str], output_files: tuple[Path, ...]) -> None:
-    for path in inputs:
-        for output in output_files:
-            if os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output):
-                raise UsageError(f"{output}: this is an input, which is never overwritten; name another file")
-
-
-def _count(paths: tuple[str, ...], all_files: bool) -> int:
-    return sum(1 for _ in InputWalk(paths, all_files=all_files))
+    try:
+        return load_mark_checker(keys, model_folder)
+    except ModelMissing as error:
+        raise ModelMissing(f"{error.message}; or scan without looking for marks: --no-marks") from error

@@ -3,9 +3,11 @@
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from ..core.scanrecord import ScanRecord
 from ..reports.text import printable
+
+Record = TypeVar("Record")
 
 
 class _OneLine(logging.Formatter):
@@ -35,12 +37,12 @@ def shows_progress(*, quiet: bool, rows_on_terminal: bool) -> bool:
     return sys.stderr.isatty() and not quiet and not rows_on_terminal
 
 
-def with_progress(records: Iterable[ScanRecord], total: int | None) -> Iterator[ScanRecord]:
+def with_progress(records: Iterable[Record], total: int | None, title: str = "scanning") -> Iterator[Record]:
     """The same records, with a bar on standard error; `total` None: their number is not known."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         for record in records:

@@ -1,13 +1,25 @@
-"""Reads a frozen dataclass back from its JSON form, checking every field on the way."""
+"""Writes a frozen dataclass as JSON, and reads it back, checking every field on the way."""
 
 import dataclasses
+import json
 import math
 import types
 import typing
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
+
+
+def json_line(record: "DataclassInstance") -> str:
+    """The record's one JSON form: compact, ASCII only, keys in field order, no newline.
+
+    Raises `ValueError` on NaN and infinity, which JSON does not have.
+    """
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def from_json(cls: type[T], value: object) -> T:

@@ -23,6 +23,17 @@ def _table(*reasons: Reason) -> dict[str, Reason]:
 REASONS: dict[str, Reason] = _table(
     # --- what the evidence says -------------------------------------------------------------------
     Reason(
+        "token_mark",
+        "The sound carries the token mark of one of your keys, with a certified p-value within the policy's bound.",
+        "At least the listed spans were sampled by the marked model under that key. This says nothing of the rest of "
+        "the recording, nor that the message is authentic: marked speech can be cut out and put elsewhere.",
+    ),
+    Reason(
+        "weak_token_mark",
+        "There is evidence of a token mark, but not enough for the policy's bound.",
+        "Run `covoguard verify` on a longer or less processed copy. In a large collection a few such files are chance.",
+    ),
+    Reason(
         "strong_artifacts",
         "The detector's calibrated log10 likelihood ratio is at or above the policy's threshold for `synthetic`.",
         "Look at the segments that carry the score and at the quality facts before acting; seek a second source.",
@@ -50,12 +61,12 @@ REASONS: dict[str, Reason] = _table(
     # --- quality: what limits the score ----------------------------------------------------------------
     Reason(
         "too_short",
-        "There is too little speech for a score that can be relied on.",
+        "There is too little speech for a score that can be relied on, or too little sound for a mark.",
         "Find a longer excerpt of the same recording.",
     ),
     Reason(
         "no_speech",
-        "Voice activity detection found no speech.",
+        "No speech was found: voice activity detection heard none, or, where a mark is looked for, all is silent.",
         "Check that the file is the right one; music, noise and silence are not analysed.",
     ),
     Reason(

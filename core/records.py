@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .rates import TOKEN_RATE_HZ
+
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 
@@ -66,14 +68,18 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Posteriors:
-    """A token recoverer's best `k` guesses per frame.
+    """A token recoverer's best `k` guesses per row, `rate_hz` rows per second.
 
     `ids` int32 (n, k), `probs` float32 (n, k) in descending order, `rest` float32 (n,): the mass of all others.
+    A rate that is a multiple of the tokens' 25 Hz leaves open where in the sound a token begins.
     """
 
     ids: Int32Array = field(compare=False, repr=False)
     probs: Float32Array = field(compare=False, repr=False)
     rest: Float32Array = field(compare=False, repr=False)
+    rate_hz: int = TOKEN_RATE_HZ
+    surprisal: Float32Array | None = field(default=None, compare=False, repr=False)
+    """float32 (n,): bits, the estimate from the sound alone of -log2 of the probability that the row's token had."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ meaning raises `SCHEMA_VERSION`.
 
 import base64
 import hashlib
-import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .audio.facts import Mix
+from .jsonrecord import json_line
+from .markrecord import TokenMark
 from .records import VerdictLabel
 
 SchemaVersion = Literal[1]
@@ -86,10 +87,10 @@ class DetectorResult:
 class Marks:
     """Provenance marks.
 
-    `scan` looks for none of them yet: null and empty mean "not checked", never "absent".
+    None and empty mean "not looked for", never "absent". Only token marks are looked for yet, and only with keys.
     """
 
-    token: None = None
+    token: TokenMark | None = None
     waveform: tuple[None, ...] = ()
     credentials: None = None
 
@@ -168,7 +169,7 @@ def record_line(record: ScanRecord) -> str:
 
     Raises `ValueError` on NaN and infinity, which JSON does not have.
     """
-    return json.dumps(asdict(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return json_line(record)
 
 
 class HashChain:

@@ -47,6 +47,14 @@ class QualityLimits:
 
 
 @dataclass(frozen=True)
+class MarkLimits:
+    """When the mark of a key counts."""
+
+    token_max_log10_p: float = field(metadata=limits(-300, -6))
+    """Certified p-values up to this one make a file `synthetic`. Scans call no weaker mark present than 1e-6."""
+
+
+@dataclass(frozen=True)
 class Prior:
     """How common generated speech is where the files come from; it changes no verdict."""
 
@@ -61,6 +69,7 @@ class Policy:
     version: int
     about: str
     thresholds: Thresholds
+    marks: MarkLimits
     quality: QualityLimits
     effects: Mapping[str, Effect] = field(hash=False)
     """One effect for each of `QUALITY_CODES`."""
@@ -80,7 +89,7 @@ def load_policy(path: Path | None = None) -> Policy:
     Raises `UsageError` that names the file, the key and what is allowed there.
     """
     file = read_policy_file(DEFAULT_POLICY if path is None else path)
-    file.check_keys("", ("name", "version", "about", "thresholds", "quality", "effects"), optional=("prior",))
+    file.check_keys("", ("name", "version", "about", "thresholds", "marks", "quality", "effects"), optional=("prior",))
     file.check_keys("about", ("text",))
     file.check_keys("effects", QUALITY_CODES)
     policy = Policy(
@@ -88,6 +97,7 @@ def load_policy(path: Path | None = None) -> Policy:
         version=file.version(),
         about=file.text("about", "text"),
         thresholds=file.numbers("thresholds", Thresholds),
+        marks=file.numbers("marks", MarkLimits),
         quality=file.numbers("quality", QualityLimits),
         effects={code: file.choice("effects", code, EFFECTS) for code in QUALITY_CODES},
         prior=file.numbers("prior", Prior) if file.has("prior") else None,
@@ -100,10 +110,12 @@ def load_policy(path: Path | None = None) -> Policy:
 def decide(evidence: Sequence[Evidence], quality: Quality | None, error_code: str | None, policy: Policy) -> Verdict:
     """The verdict on one file. A code that decided comes before a code that merely adds to it.
 
-    `error_code` is why the file could not be analysed, or None; then `quality` is needed. Only calibrated
-    evidence of kind `artifact` counts. Detectors are not independent, so their ratios are never summed: all
-    must reach the threshold for `synthetic`, and all must stay below theirs for `no_evidence`. A detector, a
-    shortcoming or a suspicious window more can therefore only make a verdict more careful.
+    `error_code` is why the file could not be analysed, or None; then `quality` is needed. A token mark within
+    the policy's bound decides alone: its p-value holds for any recording, so neither a low score nor a
+    shortcoming of the recording takes anything from it. Otherwise only calibrated evidence of kind `artifact`
+    counts. Detectors are not independent, so their ratios are never summed: all must reach the threshold for
+    `synthetic`, and all must stay below theirs for `no_evidence`. A detector, a shortcoming or a suspicious
+    window more can therefore only make a verdict more careful. A mark that was not found changes nothing.
     """
     labels = _labels_by_code(evidence, quality, error_code, policy)
     label: VerdictLabel = min((each for each in labels.values() if each is not None), key=_MOST_CAREFUL_FIRST.index)
@@ -154,7 +166,12 @@ def _labels_by_code(
     if quality is None:
         raise UsageError("a file without an error code needs its quality facts for a verdict")
     from_evidence = _labels_from_evidence(evidence, policy.thresholds)
+    mark_code = _mark_code(evidence, policy.marks)
+    if mark_code == "token_mark":
+        return {**dict.fromkeys((mark_code, *from_evidence, *shortcomings)), mark_code: "synthetic"}
     file_label = next(iter(from_evidence.values()))
+    if mark_code is not None:
+        from_evidence[mark_code] = _label_of_effect("no_clearance", file_label)
     limited = {code: _label_of_effect(policy.effects[code], file_label) for code in shortcomings}
     if "not_analysable" in limited.values():
         return limited  # what the score says cannot be relied on, so it is no reason either
@@ -177,6 +194,15 @@ def _labels_from_evidence(evidence: Sequence[Evidence], thresholds: Thresholds) 
     if any(window.log10_lr >= thresholds.suspicious_window_log10_lr for window in windows):
         labels["suspicious_segment"] = "inconclusive"
     return labels
+
+
+def _mark_code(evidence: Sequence[Evidence], limit: MarkLimits) -> str | None:
+    """The code that the token marks give; None where none was found."""
+    found = [each for each in evidence if each.kind == "token_mark" and each.status == "present"]
+    strength = max((each.score for each in found if each.score is not None), default=None)
+    if strength is None:
+        return None
+    return "token_mark" if -strength <= limit.token_max_log10_p else "weak_token_mark"
 
 
 def _label_of_effect(effect: Effect, file_label: VerdictLabel | None) -> VerdictLabel | None:

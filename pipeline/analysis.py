@@ -1,18 +1,22 @@
-"""One file from bytes to facts: hash, decode, measure, score.
+"""One file from bytes to facts: hash, decode, measure, score, look for marks.
 
 Knows nothing of policies, order or other files.
 """
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from ..core.audio import AudioReader, DecodeLimits, OpenedInput, VoiceActivity, measure_quality
 from ..core.audio.facts import DecodedAudio, Quality, SourceFacts
 from ..core.protocols import Scorer
 from ..core.records import Evidence, ScoredSegment
-from ..core.scanrecord import DetectorResult, InputFacts, QualityFacts, RecordError, Timing
+from ..core.scanrecord import DetectorResult, InputFacts, Marks, QualityFacts, RecordError, Timing
+
+if TYPE_CHECKING:
+    from .mark_evidence import MarkChecker
 
 
 @dataclass(frozen=True)
@@ -24,20 +28,24 @@ class Findings:
     detectors: tuple[DetectorResult, ...]
     timing: Timing
     error: RecordError | None = None
+    marks: Marks = field(default_factory=Marks)
 
 
 class FileAnalyser:
     """Analyses files one after another, with a decoder process of its own.
 
-    One per thread; the scorer and the voice activity detector are shared. Decoding runs in the child process,
-    the rest in the caller's thread: numpy and onnxruntime let other threads run meanwhile.
+    One per thread; the scorer, the voice activity detector and the checker of marks are shared. Decoding runs in
+    the child process, the rest in the caller's thread: numpy, onnxruntime and torch let other threads run meanwhile.
     """
 
-    def __init__(self, scorer: Scorer, limits: DecodeLimits, voice_activity: VoiceActivity) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, scorer: Scorer, limits: DecodeLimits, voice_activity: VoiceActivity, marks: "MarkChecker | None" = None
+    ) -> None:
+        """Starts nothing yet. `marks` None: marks are not looked for."""
         self._scorer = scorer
         self._reader = AudioReader(limits)
         self._voice_activity = voice_activity
+        self._marks = marks
 
     def __enter__(self) -> "FileAnalyser":
         """Itself, with its reader open."""
@@ -61,8 +69,9 @@ class FileAnalyser:
         quality = measure_quality(decoded, self._voice_activity)
         measured_at = time.perf_counter()
         evidence = self._scorer.score(decoded.audio, regions=quality.speech)
+        token_mark = self._marks.check(decoded.audio) if self._marks else None
         return Findings(
-            input=_with_source(known, decoded.facts),
+            input=with_source(known, decoded.facts),
             quality=_quality_facts(quality, decoded),
             detectors=(_detector_result(evidence),),
             timing=Timing(
@@ -70,6 +79,7 @@ class FileAnalyser:
                 quality_s=_rounded(measured_at - decoded_at),
                 score_s=_rounded(time.perf_counter() - measured_at),
             ),
+            marks=Marks(token=token_mark),
         )
 
 
@@ -82,7 +92,8 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _with_source(known: InputFacts, facts: SourceFacts) -> InputFacts:
+def with_source(known: InputFacts, facts: SourceFacts) -> InputFacts:
+    """The facts so far, and what the decoder says of the file."""
     return replace(
         known,
         container=facts.container,

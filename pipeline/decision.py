@@ -6,19 +6,23 @@
 from dataclasses import replace
 
 from ..core.audio.facts import Quality
+from ..core.markrecord import TokenMark
 from ..core.records import Evidence, ScoredSegment, Segment, Verdict
-from ..core.scanrecord import Decision, DetectorResult, PolicyRef, QualityFacts, RecordError
+from ..core.scanrecord import Decision, DetectorResult, Marks, PolicyRef, QualityFacts, RecordError
 from ..detect.policy import Policy, decide, posterior, quality_reasons
 
 
 def decide_on(
     detectors: tuple[DetectorResult, ...],
+    marks: Marks,
     quality: QualityFacts | None,
     error: RecordError | None,
     policy: Policy,
 ) -> tuple[QualityFacts | None, Decision]:
     """What `policy` makes of one file: the quality facts with its flags, and its decision."""
     evidence = tuple(_evidence(result) for result in detectors)
+    if marks.token is not None:
+        evidence += (_mark_evidence(marks.token),)
     measured = _measured(quality) if quality else None
     verdict = decide(evidence, measured, error.code if error else None, policy)
     if quality and measured:
@@ -33,9 +37,9 @@ def decide_on(
 
 
 def _posterior(detectors: tuple[DetectorResult, ...], verdict: Verdict, policy: Policy) -> float | None:
-    """From the lowest ratio, since detectors are not independent; None where nothing was decided."""
+    """From the lowest ratio, since detectors are not independent; None where detectors did not decide."""
     ratios = [result.log10_lr for result in detectors if result.log10_lr is not None]
-    if policy.prior is None or not ratios or verdict.label == "not_analysable":
+    if policy.prior is None or not ratios or verdict.label == "not_analysable" or "token_mark" in verdict.reasons:
         return None
     return posterior(min(ratios), policy.prior.synthetic)
 
@@ -49,6 +53,20 @@ def _evidence(result: DetectorResult) -> Evidence:
         log10_lr=result.log10_lr,
         segments=tuple(ScoredSegment(*segment) for segment in result.segments),
         model_sha256=result.model_sha256,
+    )
+
+
+def _mark_evidence(mark: TokenMark) -> Evidence:
+    """Its score is -log10 p, so that a larger one is stronger evidence and none is too small for a float."""
+    log10_p = mark.log10_p
+    return Evidence(
+        kind="token_mark",
+        method=mark.recoverer,
+        status=mark.status,
+        score=None if log10_p is None else -log10_p,
+        p_value=None if log10_p is None else 10.0**log10_p,
+        segments=tuple(Segment(span.start_s, span.end_s) for span in mark.spans),
+        model_sha256=mark.recoverer_sha256,
     )
 
 

@@ -2,11 +2,12 @@
 
 import glob
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.audio.source import named
+from ..core.audio.source import OpenedInput, named, open_input, spool_stream
 from ..core.errors import InputError, UsageError
 
 STANDARD_INPUT = "-"
@@ -34,6 +35,15 @@ class Source:
 
     path: str
     error: InputError | None = None
+
+
+def open_source(source: Source) -> OpenedInput:
+    """Open and hash a source. Raises `InputError`, also the one that the source already carries."""
+    if source.error is not None:
+        raise source.error
+    if source.path == STANDARD_INPUT:
+        return spool_stream(sys.stdin.buffer)
+    return open_input(Path(source.path))
 
 
 class InputWalk:

@@ -28,5 +28,5 @@ def redecide(records: Iterable[ScanRecord], policy: Policy) -> Iterator[ScanReco
                 "since the scan",
                 record.seq,
             )
-        quality, decision = decide_on(record.detectors, record.quality, record.error, policy)
+        quality, decision = decide_on(record.detectors, record.marks, record.quality, record.error, policy)
         yield new.link(replace(record, quality=quality, decision=decision))

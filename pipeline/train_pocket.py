@@ -17,6 +17,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from ..core.errors import CovoguardError, UsageError
 from ..core.rates import TOKEN_RATE_HZ
 from ..core.records import Float32Array, Tokens
 from ..datasets.degrade.chain import Sounds
@@ -33,14 +34,15 @@ from ..generate.pocket.text.symbols import PAUSE, PHONES
 from ..generate.training import codec as codec_training
 from ..generate.training import corpus, sentences
 from ..generate.training.alignment import phone_ends_s
+from ..generate.training.codec_network import CodecTrainer
 from ..generate.training.language_model import Spoken, sequence_of, spoken, train_language_model
 from ..generate.training.recoverer import Pair, make_pair, train_recoverer
 
-SEED = 1
-DOMAIN_SENTENCES, OPEN_SENTENCES, PART = 2400, 2800, 600
-CODEC_STEPS, LANGUAGE_STEPS, RECOVERER_STEPS = 4000, 5000, 9000
-CORPUS_PAIRS, SAMPLED_LINES = 5000, 6000
-LINES_AT_ONCE = 96
+_SEED = 1
+_DOMAIN_SENTENCES, _OPEN_SENTENCES, _PART = 2400, 2800, 600
+_CODEC_STEPS, _LANGUAGE_STEPS, _RECOVERER_STEPS = 4000, 5000, 9000
+_CORPUS_PAIRS, _SAMPLED_LINES = 5000, 6000
+_LINES_AT_ONCE = 96
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class Workshop:
 
 def teacher_corpus(shop: Workshop) -> list[corpus.Utterance]:
     """Domain and open sentences in turn, in parts of 600."""
-    domain, _ = sentences.domain_split(SEED, DOMAIN_SENTENCES)
-    wide = sentences.open_sentences(OPEN_SENTENCES, SEED)
+    domain, _ = sentences.domain_split(_SEED, _DOMAIN_SENTENCES)
+    wide = sentences.open_sentences(_OPEN_SENTENCES, _SEED)
     texts = [text for pair in zip(domain, wide, strict=False) for text in pair] + wide[len(domain) :]
     utterances: list[corpus.Utterance] = []
-    for start in range(0, len(texts), PART):
-        path = shop.work / f"part{start // PART}.npz"
+    for start in range(0, len(texts), _PART):
+        path = shop.work / f"part{start // _PART}.npz"
         if not path.exists():
-            made = (corpus.make_utterance(text, start + n) for n, text in enumerate(texts[start : start + PART]))
+            made = (corpus.make_utterance(text, start + n) for n, text in enumerate(texts[start : start + _PART]))
             corpus.save((u for u in made if u is not None), path)
         utterances += corpus.load(path)
     return utterances
@@ -75,20 +77,20 @@ def held_out_corpus(shop: Workshop) -> list[corpus.Utterance]:
     """Domain sentences that nothing is trained on."""
     path = shop.work / "held.npz"
     if not path.exists():
-        _, texts = sentences.domain_split(SEED, DOMAIN_SENTENCES)
+        _, texts = sentences.domain_split(_SEED, _DOMAIN_SENTENCES)
         made = (corpus.make_utterance(text, 900_000 + n) for n, text in enumerate(texts[:120]))
         corpus.save((u for u in made if u is not None), path)
     return corpus.load(path)
 
 
-Codec = tuple[codec_training.CodecTrainer, codec_training.Normalisation]
+Codec = tuple[CodecTrainer, codec_training.Normalisation]
 
 
 def trained_codec(shop: Workshop, utterances: list[corpus.Utterance]) -> Codec:
     """Encoder, codebook and decoder, and the features' normalisation."""
     path = shop.work / "codec.safetensors"
     if not path.exists():
-        trainer, normalisation, _ = codec_training.train_codec(utterances, CODEC_STEPS, SEED)
+        trainer, normalisation, _ = codec_training.train_codec(utterances, _CODEC_STEPS, _SEED, report=click.echo)
         codec_training.save_codec(path, trainer, normalisation)
     return codec_training.load_codec(path)
 
@@ -111,7 +113,7 @@ def trained_language_model(
     path = shop.work / "language.safetensors"
     model = PocketLanguageModel(Shape(len(PHONES)))
     if not path.exists():
-        trained = train_language_model(items, held, codec, len(PHONES), LANGUAGE_STEPS, SEED)
+        trained = train_language_model(items, held, codec, len(PHONES), _LANGUAGE_STEPS, _SEED, report=click.echo)
         save_file(trained.state_dict(), path)
     model.load_state_dict(load_file(path))
     return model.eval()
@@ -131,9 +133,10 @@ def sampled_pairs(
     """Pairs from tokens that the language model samples at temperatures of 0.8 to 1.1."""
     decoder, hearing, rng = decoder_of(codec), Hearing(), np.random.default_rng([seed, 2])
     by_length = sorted(items, key=lambda item: len(item.windows))
-    for _ in range(0, count, LINES_AT_ONCE):
-        first = int(rng.integers(max(1, len(by_length) - 2 * LINES_AT_ONCE)))
-        chosen = rng.choice(2 * LINES_AT_ONCE, LINES_AT_ONCE, replace=False) + first
+    near = min(2 * _LINES_AT_ONCE, len(by_length))
+    for _ in range(0, count, _LINES_AT_ONCE):
+        first = int(rng.integers(max(1, len(by_length) - near)))
+        chosen = rng.choice(near, min(_LINES_AT_ONCE, near), replace=False) + first
         lines = [
             Line(by_length[int(n)].windows, int(rng.integers(len(VOICES))), int(rng.integers(2**62))) for n in chosen
         ]
@@ -179,27 +182,44 @@ def sounds_in(noise: Path | None, rooms: Path | None) -> Sounds:
 def main(work: Path, out: Path, noise: Path | None, rooms: Path | None) -> None:
     """Train every part of the pocket model that is not there yet."""
     torch.set_num_threads(1)
-    work.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(work, sounds_in(noise, rooms))
-    utterances = teacher_corpus(shop)
+    try:
+        train_all(Workshop(work, sounds_in(noise, rooms)), out)
+    except CovoguardError as error:
+        raise click.ClickException(error.message) from error
+
+
+def train_all(shop: Workshop, out: Path) -> None:
+    """Every step in its order, then the weights in `out`; raises `UsageError` when a step lacks what it needs."""
+    if not (out / LETTERS).is_file():
+        raise UsageError(f"{out / LETTERS}: missing; make it with covoguard.generate.training.letter_to_sound")
     front = TextFrontEnd(LetterToSound.from_bytes((out / LETTERS).read_bytes()))
+    shop.work.mkdir(parents=True, exist_ok=True)
+    utterances = teacher_corpus(shop)
     codec = trained_codec(shop, utterances)
     items, held = aligned(utterances, front), aligned(held_out_corpus(shop), front)
     language = trained_language_model(shop, codec, items, held[:40])
-    path = work / "recoverer.safetensors"
+    path = shop.work / "recoverer.safetensors"
     if not path.exists():
-        pairs = [*corpus_pairs(shop, codec, items, CORPUS_PAIRS, SEED)]
-        pairs += sampled_pairs(shop, codec, language, items, SAMPLED_LINES, SEED)
-        check = [*sampled_pairs(shop, codec, language, held, LINES_AT_ONCE // 2, SEED + 1)]
-        save_file(train_recoverer(pairs, check, RECOVERER_STEPS, SEED).state_dict(), path)
+        pairs = [*corpus_pairs(shop, codec, items, _CORPUS_PAIRS, _SEED)]
+        pairs += sampled_pairs(shop, codec, language, items, _SAMPLED_LINES, _SEED)
+        check = [*sampled_pairs(shop, codec, language, held, _LINES_AT_ONCE // 2, _SEED + 1)]
+        network = train_recoverer(pairs, check, _RECOVERER_STEPS, _SEED, report=click.echo)
+        save_file(network.state_dict(), path)
     write_weights(codec, language, load_file(path), out / WEIGHTS)
     click.echo(json.dumps({"weights": str(out / WEIGHTS), "next": f"measure, write card.json and {MARK_TABLE}"}))
 
 
 def write_weights(
-    codec: Codec, language: PocketLanguageModel, recoverer: dict[str, torch.Tensor], path: Path, logit_scale: float = 1.0
+    codec: Codec,
+    language: PocketLanguageModel,
+    recoverer: dict[str, torch.Tensor],
+    path: Path,
+    logit_scale: float = 1.0,
 ) -> None:
-    """All parts in half precision in one file, as `generate/pocket/model.py` reads them."""
+    """All parts in half precision in one file, as `generate/pocket/model.py` reads them.
+
+    `logit_scale` multiplies the recoverer's logits, so that its probabilities are calibrated.
+    """
     trainer, normalisation = codec
     parts = {
         "decoder": trainer.decoder.state_dict(),

@@ -1,19 +1,17 @@
 """Makes one record from one source, in any of several threads, and never fails for one file's sake."""
 
 import logging
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.audio import OpenedInput, open_input, spool_stream
+from ..core.audio import OpenedInput
 from ..core.audio.source import named
 from ..core.errors import InputError, IntegrityError, ModelMissing
 from ..core.scanrecord import (
     SCHEMA_VERSION,
     Case,
     InputFacts,
-    Marks,
     RecordError,
     ScanRecord,
     Timing,
@@ -24,7 +22,7 @@ from ..core.scanrecord import (
 from ..detect.policy import Policy
 from .analysis import FileAnalyser, Findings
 from .decision import decide_on
-from .inputs import STANDARD_INPUT, Source
+from .inputs import Source, open_source
 from .seen import SeenFiles
 
 logger = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ class RunFacts:
 
     def record(self, seq: int, findings: Findings) -> ScanRecord:
         """The record of one file, without its place in the hash chain."""
-        quality, decision = decide_on(findings.detectors, findings.quality, findings.error, self.policy)
+        quality, decision = decide_on(findings.detectors, findings.marks, findings.quality, findings.error, self.policy)
         return ScanRecord(
             schema_version=SCHEMA_VERSION,
             run_id=self.run_id,
@@ -58,7 +56,7 @@ class RunFacts:
             input=findings.input,
             quality=quality,
             detectors=findings.detectors,
-            marks=Marks(),
+            marks=findings.marks,
             decision=decision,
             error=findings.error,
             duplicate_of=None,
@@ -80,10 +78,8 @@ class Worker:
         """The record of one source. Raises only what concerns every file: a missing or damaged model."""
         known = path_facts(source.path)
         try:
-            if source.error is not None:
-                raise source.error
             started = time.perf_counter()
-            with _open(source) as opened:
+            with open_source(source) as opened:
                 known = replace(known, sha256=opened.sha256, size_bytes=opened.size_bytes)
                 hash_s = round(time.perf_counter() - started, 6)
                 return self._once_per_content(seq, opened, known, analyser, hash_s)
@@ -93,8 +89,7 @@ class Worker:
             raise
         except Exception as error:
             logger.info("failure on %s", source.path, exc_info=True)
-            internal = InputError(f"{type(error).__name__}: {error}", code="internal_error")
-            return self._run.record(seq, _failed(known, internal, source.path))
+            return self._run.record(seq, _failed(known, internal_error(error), source.path))
 
     def _once_per_content(
         self, seq: int, opened: OpenedInput, known: InputFacts, analyser: FileAnalyser, hash_s: float
@@ -122,14 +117,16 @@ def _analysed(analyser: FileAnalyser, opened: OpenedInput, known: InputFacts) ->
         return _failed(known, error, str(opened.path))
 
 
-def _open(source: Source) -> OpenedInput:
-    if source.path == STANDARD_INPUT:
-        return spool_stream(sys.stdin.buffer)
-    return open_input(Path(source.path))
+def as_record_error(error: InputError, path: str) -> RecordError:
+    """The error as a record keeps it: without the path, which the record names and a duplicate does not share."""
+    message = error.message.removeprefix(f"{named(Path(path))}: ")
+    return RecordError(error.code, message.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def internal_error(error: Exception) -> InputError:
+    """A failure of the tool itself as the error of one file."""
+    return InputError(f"{type(error).__name__}: {error}", code="internal_error")
 
 
 def _failed(known: InputFacts, error: InputError, path: str) -> Findings:
-    # The record names the path already, and a duplicate at another path shares the message.
-    message = error.message.removeprefix(f"{named(Path(path))}: ")
-    message = message.encode("utf-8", "backslashreplace").decode("utf-8")
-    return Findings(known, None, (), Timing(), RecordError(error.code, message))
+    return Findings(known, None, (), Timing(), as_record_error(error, path))

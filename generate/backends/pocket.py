@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ...core.errors import UsageError
+from ...core.errors import IntegrityError, UsageError
 from ...core.protocols import TokenMark
 from ...core.rates import TOKEN_RATE_HZ
 from ...core.records import Clip, Prompt, Recipe, Tokens
@@ -21,7 +21,7 @@ from ..registry import GENERATORS
 
 if TYPE_CHECKING:
     from ..pocket.model import PocketWeights
-    from ..pocket.sampling import Line, SampledTokens, Sampling
+    from ..pocket.sampling import Line, SampledTokens
 
 MAX_WORDS_PER_LINE = 16
 """The language model has learned sentences of up to this many words; longer ones are said in parts."""
@@ -49,8 +49,10 @@ class PocketGenerator:
         self._language = PocketLanguageModel(Shape(len(PHONES)))
         weights.fill(self._language, "language")
         self.decoder = PocketDecoder.load(weights)
-        settings = weights.folder.card["sampling"]
-        self.sampling: Sampling = Sampling(float(settings["temperature"]), float(settings["top_p"]))
+        settings = weights.folder.card.get("sampling", {})
+        if not {"temperature", "top_p"} <= settings.keys():
+            raise IntegrityError(f"{weights.folder.path}: the card does not say how to sample; install the model again")
+        self.sampling = Sampling(float(settings["temperature"]), float(settings["top_p"]))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:

@@ -1,4 +1,4 @@
-"""The decoder network: pocket speech tokens to envelope, pitch, voicing and breath, from which the vocoder makes sound."""
+"""The decoder network: speech tokens to the envelope, pitch, voicing and breath of which the vocoder makes sound."""
 
 from torch import Tensor, nn
 

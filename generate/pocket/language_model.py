@@ -85,7 +85,7 @@ class PocketLanguageModel(nn.Module):
 
 
 def phone_windows(ids: Sequence[int], starts: Sequence[bool]) -> Tensor:
-    """Phone ids (n, 5) in the window around each phone of an utterance; 0 is outside, word starts have ids of their own."""
+    """Phone ids (n, 5) in the window around each phone; 0 is outside, phones that begin a word have their own ids."""
     marked = [1 + 2 * phone + int(start) for phone, start in zip(ids, starts, strict=True)]
     reach = max(-WINDOW[0], WINDOW[-1])
     padded = torch.tensor([0] * reach + marked + [0] * reach)

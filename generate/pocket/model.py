@@ -43,12 +43,13 @@ class PocketWeights:
         """One tensor by its full name. Raises `IntegrityError` when the file lacks it or holds another shape."""
         if name not in self.tensors:
             raise IntegrityError(f"{self.folder.path / WEIGHTS}: holds no {name}; install the model again")
-        if self.tensors[name].shape != shape:
+        tensor = self.tensors[name]
+        if tensor.shape != shape:
+            found = tuple(tensor.shape)
             raise IntegrityError(
-                f"{self.folder.path / WEIGHTS}: {name} has the shape {tuple(self.tensors[name].shape)} instead of {shape}; "
-                "install the model again"
+                f"{self.folder.path / WEIGHTS}: {name} has the shape {found}, not {shape}; install the model again"
             )
-        return self.tensors[name]
+        return tensor
 
 
 @lru_cache(maxsize=2)

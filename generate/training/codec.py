@@ -8,6 +8,8 @@ with three additions, each for a reason measured before:
   (the counterpart of reverse cycle consistency in Jovanovic et al. 2025, arXiv 2506.16349).
 """
 
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..pocket.acoustics import CODEBOOK_SIZE, FRAMES_PER_TOKEN, MEL_BANDS, VOICES
-from ..pocket.blocks import ConvNextBlock
-from ..pocket.decoder import TRACKS, DecoderNetwork
+from ...core.records import Float32Array, Int32Array
+from ..pocket.acoustics import FRAMES_PER_TOKEN, MEL_BANDS, VOICES
+from .codec_network import CODE_WIDTH, CodecTrainer
 from .corpus import Utterance
 from .variation import vary
 
-CODE_WIDTH = 32
+_LOG = logging.getLogger(__name__)
 CROP_TOKENS = 48
 BATCH = 16
 WARM_UP_STEPS = 400
@@ -55,100 +57,9 @@ class Normalisation:
         return (frames - self.mean[voice][:, None]) / self.deviation[voice][:, None]
 
 
-class Encoder(nn.Module):
-    """Normalised frames (b, t * 4, TRACKS) to one vector (b, t, CODE_WIDTH) per token; sees two tokens either side."""
-
-    def __init__(self, width: int = 192) -> None:
-        super().__init__()
-        self.stack = nn.Linear(FRAMES_PER_TOKEN * TRACKS, width)
-        self.blocks = nn.ModuleList(ConvNextBlock(width, kernel=3) for _ in range(2))
-        self.code = nn.Linear(width, CODE_WIDTH)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Vectors before quantisation."""
-        hidden = self.stack(frames.reshape(frames.shape[0], -1, FRAMES_PER_TOKEN * TRACKS))
-        for block in self.blocks:
-            hidden = block(hidden)
-        code: Tensor = self.code(hidden)
-        return code
-
-
-class Codebook(nn.Module):
-    """1024 vectors that follow the mean of what is assigned to them; codes that fall out of use are moved."""
-
-    def __init__(self, decay: float = 0.98) -> None:
-        super().__init__()
-        self.decay = decay
-        self.register_buffer("vectors", torch.zeros(CODEBOOK_SIZE, CODE_WIDTH))
-        self.register_buffer("counts", torch.ones(CODEBOOK_SIZE))
-
-    def start_from(self, vectors: Tensor, generator: torch.Generator) -> None:
-        """A few k-means rounds over encoder outputs (n, CODE_WIDTH)."""
-        self.vectors.copy_(vectors[torch.randperm(len(vectors), generator=generator)[:CODEBOOK_SIZE]])
-        for _ in range(12):
-            ids = self.nearest(vectors)
-            sums = torch.zeros_like(self.vectors).index_add_(0, ids, vectors)
-            counts = torch.bincount(ids, minlength=CODEBOOK_SIZE).float()
-            used = counts > 0
-            self.vectors[used] = sums[used] / counts[used, None]
-            lost = (~used).nonzero()[:, 0]
-            self.vectors[lost] = vectors[torch.randint(len(vectors), (len(lost),), generator=generator)]
-        self.counts.fill_(1.0)
-
-    def distances(self, vectors: Tensor) -> Tensor:
-        """Squared distances (..., CODEBOOK_SIZE)."""
-        return (vectors**2).sum(-1, keepdim=True) - 2 * vectors @ self.vectors.T + (self.vectors**2).sum(-1)
-
-    def nearest(self, vectors: Tensor) -> Tensor:
-        """Ids (...)."""
-        return self.distances(vectors).argmin(-1)
-
-    @torch.no_grad()
-    def follow(self, vectors: Tensor, ids: Tensor, generator: torch.Generator) -> None:
-        """One moving-average step."""
-        flat, flat_ids = vectors.reshape(-1, CODE_WIDTH).float(), ids.reshape(-1)
-        counts = torch.bincount(flat_ids, minlength=CODEBOOK_SIZE).float()
-        sums = torch.zeros_like(self.vectors).index_add_(0, flat_ids, flat)
-        seen = counts > 0
-        weight = (1 - self.decay) * counts[seen] / (self.counts[seen] * self.decay + (1 - self.decay) * counts[seen])
-        self.vectors[seen] += weight[:, None] * (sums[seen] / counts[seen, None] - self.vectors[seen])
-        self.counts.mul_(self.decay).add_(counts, alpha=1 - self.decay)
-        lost = (self.counts < 0.02).nonzero()[:, 0]
-        if len(lost):
-            self.vectors[lost] = flat[torch.randint(len(flat), (len(lost),), generator=generator)]
-            self.counts[lost] = 1.0
-
-
-class CodecTrainer(nn.Module):
-    """Everything that is trained together; only the encoder, the codebook and the decoder are kept."""
-
-    def __init__(self, phone_classes: int) -> None:
-        super().__init__()
-        self.encoder, self.codebook, self.decoder = Encoder(), Codebook(), DecoderNetwork()
-        self.embed = nn.Linear(CODE_WIDTH, self.decoder.tokens.embedding_dim)
-        self.phones = nn.Linear(CODE_WIDTH, 2 * phone_classes)
-        self.reader_in = nn.Linear(FRAMES_PER_TOKEN * TRACKS, 128)
-        self.reader = nn.ModuleList(ConvNextBlock(128) for _ in range(2))
-        self.reader_out = nn.Linear(128, CODEBOOK_SIZE)
-
-    def read(self, frames: Tensor) -> Tensor:
-        """The recoverer in the loop: logits (b, t, CODEBOOK_SIZE) from frames."""
-        hidden = self.reader_in(frames.reshape(frames.shape[0], -1, FRAMES_PER_TOKEN * TRACKS))
-        for block in self.reader:
-            hidden = block(hidden)
-        logits: Tensor = self.reader_out(hidden)
-        return logits
-
-    def finished_decoder(self) -> DecoderNetwork:
-        """The decoder with its token embeddings filled from the codebook."""
-        with torch.no_grad():
-            self.decoder.tokens.weight.copy_(self.embed(self.codebook.vectors))
-        return self.decoder
-
-
 def damaged(frames: Tensor, generator: torch.Generator) -> Tensor:
-    """Normalised frames as a bad line would leave them: a noise floor, a gain per band, blurred pitch. Differentiable."""
-    batch, _, _ = frames.shape
+    """Normalised frames after a bad line: a noise floor, a gain per band, blurred pitch. Gradients pass through."""
+    batch = frames.shape[0]
     noise_level = torch.rand(batch, 1, 1, generator=generator) * 4.0 - 3.5
     tilt = 0.3 * torch.randn(batch, 1, MEL_BANDS, generator=generator)
     hiss = 0.25 * torch.randn(frames.shape[0], frames.shape[1], MEL_BANDS, generator=generator)
@@ -173,7 +84,9 @@ def batch_of(
     utterances: list[Utterance], phone_ids: dict[str, int], rng: np.random.Generator, *, size: int = BATCH
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Frames (b, CROP_TOKENS * 4, TRACKS), voices (b,), phone classes (b, CROP_TOKENS, 2)."""
-    crops, voices, phones = [], [], []
+    crops: list[Float32Array] = []
+    voices: list[int] = []
+    phones: list[np.ndarray] = []
     length = CROP_TOKENS * FRAMES_PER_TOKEN
     while len(crops) < size:
         utterance = utterances[int(rng.integers(len(utterances)))]
@@ -197,15 +110,24 @@ class Losses:
     read_accuracy: float = 0.0
     robust_share: float = 0.0
 
-    def update(self, **values: float) -> None:
+    def update(self, values: Mapping[str, float]) -> None:
+        """Move each mean towards its value by a twentieth."""
         for name, value in values.items():
             setattr(self, name, 0.95 * getattr(self, name) + 0.05 * value)
 
 
 def train_codec(
-    utterances: list[Utterance], steps: int, seed: int, *, read_weight: float = 0.1, report: bool = True
+    utterances: list[Utterance],
+    steps: int,
+    seed: int,
+    *,
+    read_weight: float = 0.1,
+    report: Callable[[str], None] = _LOG.info,
 ) -> tuple[CodecTrainer, Normalisation, tuple[str, ...]]:
-    """Train on `utterances`; -> the trainer, the normalisation, and flite's phone names in class order."""
+    """Train on `utterances`; -> the trainer, the normalisation, and flite's phone names in class order.
+
+    `read_weight` is the weight of the recoverer in the loop; `report` is told the losses every 100 steps.
+    """
     torch.manual_seed(seed)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     names = tuple(sorted({name for u in utterances for name in u.phones}))
@@ -224,13 +146,13 @@ def train_codec(
             _start_codebook(trainer, utterances, phone_ids, normalisation, rng, generator)
         loss, values = _losses(trainer, frames, voices, phones, step, generator, read_weight)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        running.update(**values)
-        if report and step % 100 == 99:
-            print(step + 1, running, flush=True)
+        running.update(values)
+        if step % 100 == 99:
+            report(f"{step + 1} {running}")
     trainer.finished_decoder()
     return trainer.eval(), normalisation, names
 
@@ -286,11 +208,11 @@ def _losses(
 
 
 @torch.no_grad()
-def tokens_of(trainer: CodecTrainer, normalisation: Normalisation, frames: np.ndarray, voice: str) -> np.ndarray:
-    """Ids (t,) int32 of frames (t * 4, TRACKS) spoken by `voice`."""
+def tokens_of(trainer: CodecTrainer, normalisation: Normalisation, frames: Float32Array, voice: str) -> Int32Array:
+    """Ids (t,) of frames (t * 4, TRACKS) spoken by `voice`."""
     voices = torch.tensor([VOICES.index(voice)])
     vectors = trainer.encoder(normalisation.apply(torch.tensor(frames)[None], voices))
-    ids: np.ndarray = trainer.codebook.nearest(vectors)[0].numpy().astype(np.int32)
+    ids: Int32Array = trainer.codebook.nearest(vectors)[0].numpy().astype(np.int32)
     return ids
 
 

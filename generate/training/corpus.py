@@ -17,7 +17,7 @@ import soundfile
 
 from ...core.errors import UsageError
 from ...core.records import Float32Array
-from ..pocket.acoustics import VOICES
+from ..pocket.acoustics import RATE_HZ, VOICES
 from .features import Features, analyse
 
 STRETCH_RANGE = (0.88, 1.2)
@@ -53,8 +53,8 @@ def make_utterance(text: str, seed: int) -> Utterance | None:
     rng = np.random.default_rng(seed)
     voice = VOICES[int(rng.integers(len(VOICES)))]
     samples, phones, ends_s = speak(text, voice, float(rng.uniform(*STRETCH_RANGE)))
-    features = analyse(samples) if len(samples) > 4000 else None
-    return features and Utterance(text, voice, features, phones, ends_s)
+    features = analyse(samples) if len(samples) > RATE_HZ // 4 else None
+    return Utterance(text, voice, features, phones, ends_s) if features else None
 
 
 def save(utterances: Iterable[Utterance], path: Path) -> None:

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...core.errors import UsageError
 from ...core.records import Float32Array
-from ..pocket.acoustics import HOP_S, MEL_BANDS, RATE_HZ, mel_filters
+from ..pocket.acoustics import HOP_S, RATE_HZ, mel_filters
 
 F0_FLOOR_HZ = 60.0
 F0_CEILING_HZ = 400.0
@@ -32,8 +33,14 @@ def _filters() -> Float32Array:
 
 
 def analyse(samples: Float32Array) -> Features | None:
-    """Features of 16 kHz speech; None when nothing in it is voiced. Needs `pyworld` (training only)."""
-    import pyworld
+    """Features of 16 kHz speech; None when nothing in it is voiced.
+
+    Raises `UsageError` without `pyworld`, which only training needs.
+    """
+    try:
+        import pyworld
+    except ImportError:
+        raise UsageError("pyworld is not installed; pip install 'covoguard[pocket-training]'") from None
 
     sound = samples.astype(np.float64)
     period_ms = HOP_S * 1000

@@ -1,6 +1,7 @@
 """Trains the pocket language model on tokens of varied teacher speech, and the pointer that follows the phones."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.records import Int32Array
-from ..pocket.acoustics import CODEBOOK_SIZE, FRAMES_PER_TOKEN, VOICES
+from ..pocket.acoustics import FRAMES_PER_S, FRAMES_PER_TOKEN, VOICES
 from ..pocket.language_model import (
     MAX_ADVANCE,
     MAX_HELD_STEPS,
@@ -17,10 +18,12 @@ from ..pocket.language_model import (
     Shape,
     phone_windows,
 )
-from .codec import CodecTrainer, Normalisation
+from .codec import Normalisation, tokens_of
+from .codec_network import CodecTrainer
 from .corpus import Utterance
 from .variation import vary
 
+_LOG = logging.getLogger(__name__)
 BATCH = 8
 FRAMES_OF_CENTRE = FRAMES_PER_TOKEN // 2
 
@@ -36,7 +39,7 @@ class Spoken:
 
 def spoken(utterance: Utterance, phone_ids: Sequence[int], starts: Sequence[bool], ends_s: np.ndarray) -> Spoken:
     """Join an utterance with its phones and their aligned end times in seconds."""
-    return Spoken(utterance, phone_windows(phone_ids, starts), np.round(ends_s * 100).astype(np.int32))
+    return Spoken(utterance, phone_windows(phone_ids, starts), np.round(ends_s * FRAMES_PER_S).astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ class Sequence25:
     voice: int
 
 
-def sequence_of(item: Spoken, trainer: CodecTrainer, normalisation: Normalisation, rng: np.random.Generator) -> Sequence25:
+def sequence_of(
+    item: Spoken, trainer: CodecTrainer, normalisation: Normalisation, rng: np.random.Generator
+) -> Sequence25:
     """Vary, tokenise, and walk the pointer along the phones; the pointer never jumps more than MAX_ADVANCE."""
-    from .codec import tokens_of
-
     frames, _, source = vary(item.utterance, rng)
     tokens = tokens_of(trainer, normalisation, frames, item.utterance.voice)
     centres = source[FRAMES_OF_CENTRE::FRAMES_PER_TOKEN][: len(tokens)]
@@ -89,9 +92,7 @@ def collate(sequences: Sequence[Sequence25]) -> dict[str, Tensor]:
     return {
         "tokens": tokens,
         "previous": nn.functional.pad(tokens.clamp(min=0)[:, :-1], (1, 0), value=START_TOKEN),
-        "windows": torch.stack(
-            [nn.functional.pad(s.windows, (0, 0, 0, length - len(s.windows))) for s in sequences]
-        ),
+        "windows": torch.stack([nn.functional.pad(s.windows, (0, 0, 0, length - len(s.windows))) for s in sequences]),
         "held": padded([s.held for s in sequences], 0),
         "advance": padded([s.advance for s in sequences], -100),
         "voice": torch.tensor([s.voice for s in sequences]),
@@ -120,8 +121,12 @@ def train_language_model(
     seed: int,
     *,
     model: PocketLanguageModel | None = None,
+    report: Callable[[str], None] = _LOG.info,
 ) -> PocketLanguageModel:
-    """Train for `steps` batches; sentences of like length share a batch. Prints the held-out loss as it goes."""
+    """Train for `steps` batches; sentences of like length share a batch.
+
+    `model` goes on from its weights (None: a new one); `report` is told the losses every 200 steps.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = model or PocketLanguageModel(Shape(phones))
@@ -139,7 +144,7 @@ def train_language_model(
         with torch.autocast("cpu", dtype=torch.bfloat16):
             token_loss, advance_loss, right = losses(model, batch)
         optimiser.zero_grad()
-        (token_loss + 0.5 * advance_loss).backward()
+        (token_loss + 0.5 * advance_loss).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -150,10 +155,5 @@ def train_language_model(
                 held = losses(model, check)
             model.train()
             bits = [float(x) / np.log(2) for x in held[:2]]
-            print(step + 1, "train bits", np.round(running[:2] / np.log(2), 3), "held out", np.round(bits, 3), flush=True)
+            report(f"{step + 1} train bits {np.round(running[:2] / np.log(2), 3)} held out {np.round(bits, 3)}")
     return model.eval()
-
-
-def share_of_codes_used(sequences: Sequence[Sequence25]) -> float:
-    """How much of the codebook real speech uses."""
-    return len(np.unique(np.concatenate([s.tokens for s in sequences]))) / CODEBOOK_SIZE

@@ -4,6 +4,7 @@ Pairs are free: the decoder makes them from corpus tokens and from sampled token
 damage. Sampled tokens are less smooth than a corpus; a recoverer that never heard them is weaker on what it is for.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ...core.records import Float32Array, Int32Array
-from ..pocket.acoustics import RATE_HZ, SAMPLES_PER_TOKEN
+from ..pocket.acoustics import HOP_SAMPLES, SAMPLES_PER_TOKEN
 from ..pocket.hearing import BANDS, Hearing
 from ..pocket.recoverer_network import CELL_FRAMES, RecovererNetwork
 
-CELL_SAMPLES = RATE_HZ // 50
+_LOG = logging.getLogger(__name__)
+CELL_SAMPLES = CELL_FRAMES * HOP_SAMPLES
 CROP_CELLS = 128
 BATCH = 16
 SURPRISAL_WEIGHT = 0.05
@@ -26,8 +28,11 @@ Damage = Callable[[Float32Array, np.random.Generator], tuple[Float32Array, float
 
 @dataclass(frozen=True)
 class Pair:
-    """What was heard and what was said: `mel` (f, BANDS), `ids` (f // 2,) with -100 outside the speech,
-    `surprisal_bits` (f // 2,) with NaN where the tokens were not sampled."""
+    """What was heard and what was said.
+
+    `mel` (f, BANDS), `ids` (f // 2,) with -100 outside the speech, `surprisal_bits` (f // 2,) with NaN where the
+    tokens were not sampled.
+    """
 
     mel: np.ndarray
     ids: Int32Array
@@ -93,8 +98,12 @@ def train_recoverer(
     *,
     network: RecovererNetwork | None = None,
     peak_rate: float = 2e-3,
+    report: Callable[[str], None] = _LOG.info,
 ) -> RecovererNetwork:
-    """Train for `steps` batches of 16 crops; prints held-out accuracy as it goes."""
+    """Train for `steps` batches of 16 crops; `peak_rate` is the highest learning rate.
+
+    `network` goes on from its weights (None: a new one); `report` is told losses and accuracy every 250 steps.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = network or RecovererNetwork()
@@ -109,7 +118,7 @@ def train_recoverer(
         with torch.autocast("cpu", dtype=torch.bfloat16):
             code_loss, error, right = losses(network, batch_of(pairs, rng))
         optimiser.zero_grad()
-        (code_loss + SURPRISAL_WEIGHT * error).backward()
+        (code_loss + SURPRISAL_WEIGHT * error).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -119,5 +128,5 @@ def train_recoverer(
             with torch.no_grad():
                 held = [float(value) for value in losses(network, check)]
             network.train()
-            print(step + 1, "train", np.round(running, 3), "held out", np.round(held, 3), flush=True)
+            report(f"{step + 1} train {np.round(running, 3)} held out {np.round(held, 3)}")
     return network.eval()

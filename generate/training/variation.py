@@ -6,7 +6,7 @@ Without it the language model would learn one way to say each sentence and the m
 import numpy as np
 
 from ...core.records import Float32Array
-from ..pocket.acoustics import FRAMES_PER_TOKEN
+from ..pocket.acoustics import FRAMES_PER_S, FRAMES_PER_TOKEN
 from .corpus import Utterance
 
 TEMPO_DRIFT = 0.12
@@ -27,9 +27,9 @@ def smooth_walk(frames: int, rng: np.random.Generator, knot_frames: int = _KNOT_
 
 
 def vary(utterance: Utterance, rng: np.random.Generator) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """One way of saying it: features (m, bands + 3), the phone index of each frame (m,), and frames of lead added.
+    """One way of saying it: features (m, bands + 3), and the phone (m,) and the teacher's frame (m,) of each frame.
 
-    The lead of 0 to 3 frames moves the token grid. m is cut to a whole number of tokens.
+    A start that waits for 0 to 3 frames moves the token grid. m is cut to a whole number of tokens.
     """
     features = utterance.features
     stacked = np.concatenate(
@@ -44,6 +44,6 @@ def vary(utterance: Utterance, rng: np.random.Generator) -> tuple[Float32Array, 
     weight = (source - low)[:, None].astype(np.float32)
     varied = stacked[low] * (1 - weight) + stacked[np.minimum(low + 1, frames - 1)] * weight
     varied[:, -3] += PITCH_DRIFT * smooth_walk(len(varied), rng)
-    ends = np.round(np.asarray(utterance.phone_ends_s) * 100)
+    ends = np.round(np.asarray(utterance.phone_ends_s) * FRAMES_PER_S)
     phone_index = np.minimum(np.searchsorted(ends, source, side="right"), len(ends) - 1)
     return varied.astype(np.float32), phone_index.astype(np.int32), source.astype(np.float32)

@@ -22,6 +22,9 @@ synthetic_min_log10_lr = {synthetic}
 no_evidence_max_log10_lr = {no_evidence}
 suspicious_window_log10_lr = 9.0
 
+[marks]
+token_max_log10_p = -8.0
+
 [quality]
 no_speech_max_s = 0.25
 min_speech_s = 0.5
@@ -49,12 +52,16 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture(scope="session")
-def run() -> Run:
-    """`run("scan", ...)`: the finished process, with standard output and error as bytes."""
+def run(tmp_path_factory) -> Run:
+    """`run("scan", ...)`: the finished process, with standard output and error as bytes.
+
+    It sees no keys of whoever runs the tests, unless a test sets $COVOGUARD_KEYS.
+    """
+    no_keys = str(tmp_path_factory.mktemp("no-keys") / "keys")
 
     def run_command(*arguments, stdin: bytes = b"", **settings) -> subprocess.CompletedProcess[bytes]:
         command = [COVOGUARD, *arguments]
-        environment = {**os.environ, "COLUMNS": "80"}
+        environment = {"COVOGUARD_KEYS": no_keys, **os.environ, "COLUMNS": "80"}
         return subprocess.run(command, input=stdin, capture_output=True, env=environment, check=False, **settings)
 
     return run_command

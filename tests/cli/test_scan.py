@@ -103,7 +103,7 @@ def test_exit_codes_of_a_finished_scan(scan, clips, files, options, code):
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        ([], 2, "nothing to scan"),
+        ([], 2, "no input"),
         (["-0", "x.wav"], 2, "--files-from"),
         (["-", "--files-from", "-"], 2, "only once"),
         (["x.wav", "--files-from", "absent.txt"], 2, "cannot be opened"),

@@ -12,6 +12,7 @@ from covoguard.core.records import Evidence, ScoredSegment, Segment
 from covoguard.detect.policy import (
     EFFECTS,
     QUALITY_CODES,
+    MarkLimits,
     QualityLimits,
     Thresholds,
     decide,
@@ -24,6 +25,7 @@ from covoguard.detect.policy import (
 POLICY = replace(
     load_policy(),
     thresholds=Thresholds(synthetic_min_log10_lr=2.0, no_evidence_max_log10_lr=-1.0, suspicious_window_log10_lr=1.0),
+    marks=MarkLimits(token_max_log10_p=-8.0),
     quality=QualityLimits(
         no_speech_max_s=0.5,
         min_speech_s=2.0,
@@ -340,3 +342,48 @@ def test_posterior_needs_a_number_and_a_prior(log10_lr, prior):
 @given(st.floats(-300, 300), st.floats(1e-9, 1 - 1e-9))
 def test_posterior_is_symmetric(log10_lr, prior):
     assert posterior(log10_lr, prior) + posterior(-log10_lr, 1 - prior) == pytest.approx(1)
+
+
+# --- token marks -----------------------------------------------------------------------------------------
+
+
+def token_mark(log10_p, status="present"):
+    return Evidence("token_mark", "recoverer@1", status, score=-log10_p, p_value=10.0**log10_p)
+
+
+@pytest.mark.parametrize("log10_lr", [-9.0, 0.0, 9.0, None])
+@pytest.mark.parametrize("shortcomings", [[], ["no_speech"], ["too_short", "narrowband", "clipped"]])
+def test_a_mark_within_the_bound_decides_whatever_else_is_said(log10_lr, shortcomings):
+    quality = replace(GOOD, **{name: value for code in shortcomings for name, value in SHORTCOMINGS[code].items()})
+    result = decide([artifact(log10_lr, 9.0), token_mark(-8.0)], quality, None, POLICY)
+    assert result.label == "synthetic"
+    assert result.reasons[0] == "token_mark"
+    assert set(shortcomings) <= set(result.reasons)
+
+
+def test_a_mark_short_of_the_bound_only_keeps_a_file_from_clearance():
+    weak = token_mark(-7.9)
+    assert outcome(decide([artifact(-3.0), weak], GOOD, None, POLICY)) == (
+        "inconclusive",
+        ("weak_token_mark", "below_threshold"),
+    )
+    assert outcome(decide([artifact(3.0), weak], GOOD, None, POLICY)) == (
+        "synthetic",
+        ("strong_artifacts", "weak_token_mark"),
+    )
+    assert decide([artifact(0.0), weak], GOOD, None, POLICY).label == "inconclusive"
+
+
+@given(
+    st.floats(-9, 9), st.sampled_from(["absent", "not_checked"]), st.floats(-20, 0), st.sampled_from(list(SHORTCOMINGS))
+)
+def test_a_mark_that_is_absent_or_unchecked_changes_nothing(log10_lr, status, log10_p, shortcoming):
+    for quality in (GOOD, replace(GOOD, **SHORTCOMINGS[shortcoming])):
+        without = decide([artifact(log10_lr)], quality, None, POLICY)
+        assert outcome(decide([artifact(log10_lr), token_mark(log10_p, status)], quality, None, POLICY)) == outcome(
+            without
+        )
+
+
+def test_a_mark_says_nothing_about_a_file_that_could_not_be_read():
+    assert outcome(decide([token_mark(-50.0)], None, "not_audio", POLICY)) == ("not_analysable", ("not_audio",))

@@ -11,6 +11,7 @@ from covoguard.core.reasons import REASONS
 from covoguard.detect.policy import (
     EFFECTS,
     QUALITY_CODES,
+    MarkLimits,
     Prior,
     QualityLimits,
     Thresholds,
@@ -38,11 +39,11 @@ def write(tmp_path, text):
 
 
 def test_every_value_of_the_file_is_taken_over(tmp_path):
-    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 1", "version = 7")
+    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 2", "version = 7")
     numbers = {
         "synthetic_min_log10_lr": 3, "no_evidence_max_log10_lr": -2.5, "suspicious_window_log10_lr": 2.25,
         "no_speech_max_s": 0.125, "min_speech_s": 4.5, "min_snr_db": -3.0, "min_bandwidth_hz": 3000,
-        "max_clipping_share": 0.5,
+        "max_clipping_share": 0.5, "token_max_log10_p": -7,
     }  # fmt: skip
     for key, value in numbers.items():
         changed = re.sub(rf"^{key} = .*$", f"{key} = {value}", changed, flags=re.MULTILINE)
@@ -54,6 +55,7 @@ def test_every_value_of_the_file_is_taken_over(tmp_path):
     assert policy.id == "hotline-2@7"
     assert policy.thresholds == Thresholds(3.0, -2.5, 2.25)
     assert policy.quality == QualityLimits(0.125, 4.5, -3.0, 3000.0, 0.5)
+    assert policy.marks == MarkLimits(-7.0)
     assert isinstance(policy.thresholds.synthetic_min_log10_lr, float)
     assert policy.effects == effects
     assert policy.prior == Prior(0.2)
@@ -88,6 +90,7 @@ def edit(pattern, replacement):
         (edit(r"^version = .*$", ""), ["'version'"]),
         (edit(r"^synthetic_min_log10_lr.*$", ""), ["[thresholds]", "'synthetic_min_log10_lr'"]),
         (edit(r"^min_snr_db.*$", ""), ["[quality]", "'min_snr_db'"]),
+        (edit(r"^token_max_log10_p.*$", ""), ["[marks]", "'token_max_log10_p'"]),
         (edit(r"^partial.*$", ""), ["[effects]", "'partial'"]),
         (DEFAULT_TEXT + "[prior]\n", ["[prior]", "'synthetic'"]),
         # wrong types
@@ -109,6 +112,7 @@ def edit(pattern, replacement):
         (edit(r"^min_snr_db.*$", "min_snr_db = inf"), ["[quality] min_snr_db", "inf"]),
         (edit(r"^min_bandwidth_hz.*$", "min_bandwidth_hz = 8001"), ["min_bandwidth_hz", "0 to 8000"]),
         (edit(r"^max_clipping_share.*$", "max_clipping_share = 1.5"), ["max_clipping_share", "0 to 1"]),
+        (edit(r"^token_max_log10_p.*$", "token_max_log10_p = -5.9"), ["[marks] token_max_log10_p", "-300 to -6"]),
         (edit(r"^no_speech_max_s.*$", "no_speech_max_s = -1"), ["no_speech_max_s", "0 to 3600"]),
         (edit(r"^synthetic_min_log10_lr.*$", "synthetic_min_log10_lr = 11"), ["synthetic_min", "-10 to 10"]),
         (DEFAULT_TEXT + "[prior]\nsynthetic = 0\n", ["[prior] synthetic", "between 0 and 1"]),

@@ -14,9 +14,10 @@ from covoguard.core.errors import InputError, ModelMissing
 from covoguard.core.records import Evidence, ScoredSegment
 from covoguard.core.scanrecord import HashChain, record_line
 from covoguard.detect.policy import load_policy
+from covoguard.pipeline.crew import LOOK_AHEAD_FILES
 from covoguard.pipeline.inputs import Source
 from covoguard.pipeline.redecide import redecide
-from covoguard.pipeline.scan import LOOK_AHEAD_FILES, scan
+from covoguard.pipeline.scan import scan
 
 SHA = "f" * 64
 
@@ -197,6 +198,7 @@ def test_another_policy_changes_the_decision_and_nothing_that_was_measured(folde
     lenient = replace(
         policy,
         name="lenient",
+        version=1,
         sha256="0" * 64,
         thresholds=replace(policy.thresholds, synthetic_min_log10_lr=0.05, no_evidence_max_log10_lr=0.01),
         quality=replace(policy.quality, min_speech_s=0.3, min_snr_db=-100.0, min_bandwidth_hz=0.0),

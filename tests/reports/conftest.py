@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from covoguard.core.markrecord import KeyReading, MarkAlignment, MarkedSpan, MarkPayload, TokenMark
 from covoguard.core.scanrecord import (
     Case,
     Decision,
@@ -68,8 +69,19 @@ SCORED = ScanRecord(
 )
 
 
+KEY_READING = KeyReading(
+    "k0123456789", 2, "present", None, -31.25, 31.5, -33.0, 9.98, None, 337_920, MarkAlignment(1.05, 0.998, 0.02),
+    MarkPayload("read", 3, 17, "2026-01-02"),
+)  # fmt: skip
+TOKEN_MARK = TokenMark(
+    "present", None, -6.0, -31.25, 31.5, -33.0, 9.98, None, (MarkedSpan(0.5, 10.0, "k0123456789", 2, -31.0),),
+    (KEY_READING, replace(KEY_READING, epoch=1, status="absent", log10_p=0.0, alignment=None, payload=None)),
+    "pocket@1", SHA, "pocket@0.1.0", SHA,
+)  # fmt: skip
+
+
 def every_kind() -> list[ScanRecord]:
-    """Scored, duplicate, silent, failed after hashing, never opened (with a hostile name), linked to a chain."""
+    """Scored, duplicate, silent, failed after hashing, never opened (with a hostile name), marked; in a chain."""
     silent = replace(
         SCORED,
         seq=2,
@@ -97,8 +109,14 @@ def every_kind() -> list[ScanRecord]:
         timing=Timing(),
     )
     duplicate = replace(SCORED, seq=1, input=replace(SCORED.input, path="copy.ogg"), duplicate_of=0, timing=Timing())
+    marked = replace(
+        SCORED,
+        seq=5,
+        marks=Marks(token=TOKEN_MARK),
+        decision=Decision("synthetic", ("token_mark", "below_threshold", "partial"), POLICY, 0.1, None),
+    )
     chain = HashChain()
-    return [chain.link(record) for record in (SCORED, duplicate, silent, failed, never_opened)]
+    return [chain.link(record) for record in (SCORED, duplicate, silent, failed, never_opened, marked)]
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""Verifies files: are they marked under the keys at hand, how surely, and where; one record each, in input order."""
+
+import logging
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ..core.audio import AudioReader, DecodeLimits, OpenedInput
+from ..core.errors import InputError, IntegrityError, ModelMissing
+from ..core.jsonrecord import json_line
+from ..core.scanrecord import Tool, path_facts
+from ..core.verifyrecord import VERIFY_SCHEMA_VERSION, VerifyRecord, VerifyTiming
+from .analysis import with_source
+from .crew import Crew, MakeRecord
+from .inputs import Source, open_source
+from .mark_evidence import MarkChecker
+from .run import new_run_id, this_tool
+from .worker import as_record_error, internal_error
+
+logger = logging.getLogger(__name__)
+
+
+def verify(
+    sources: Iterable[Source], *, checker: MarkChecker, limits: DecodeLimits, jobs: int
+) -> Generator[VerifyRecord]:
+    """Records of `sources` in their order, as they become ready. Close the generator to stop early.
+
+    A file that cannot be read is a record with an error; only what concerns every file (a model that is missing
+    or damaged) is raised.
+    """
+    run_id, tool = new_run_id(), this_tool()
+
+    @contextmanager
+    def verifying() -> Iterator[MakeRecord[VerifyRecord]]:
+        with AudioReader(limits) as reader:
+            yield _Verifier(run_id, tool, checker, reader).record
+
+    with Crew(sources, jobs, verifying) as crew:
+        yield from crew.records()
+
+
+@dataclass(frozen=True)
+class _Verifier:
+    """Makes records in one thread."""
+
+    run_id: str
+    tool: Tool
+    checker: MarkChecker
+    reader: AudioReader
+
+    def record(self, seq: int, source: Source) -> VerifyRecord:
+        """The record of one source. Raises only what concerns every file."""
+        blank = VerifyRecord(
+            VERIFY_SCHEMA_VERSION, self.run_id, seq, path_facts(source.path), None, None, VerifyTiming(), self.tool
+        )
+        facts = blank.input
+        try:
+            started = time.perf_counter()
+            with open_source(source) as opened:
+                facts = replace(facts, sha256=opened.sha256, size_bytes=opened.size_bytes)
+                record = self._verified(replace(blank, input=facts), opened, started)
+            json_line(record)  # a number that JSON cannot hold is a failure of this file, here
+            return record
+        except InputError as error:
+            failure = error
+        except (ModelMissing, IntegrityError):
+            raise
+        except Exception as error:
+            logger.info("failure on %s", source.path, exc_info=True)
+            failure = internal_error(error)
+        return replace(blank, input=facts, error=as_record_error(failure, source.path))
+
+    def _verified(self, record: VerifyRecord, opened: OpenedInput, started: float) -> VerifyRecord:
+        hashed_at = time.perf_counter()
+        decoded = self.reader.read(opened)
+        decoded_at = time.perf_counter()
+        token_mark = self.checker.check(decoded.audio)
+        timing = VerifyTiming(hashed_at - started, decoded_at - hashed_at, time.perf_counter() - decoded_at)
+        return replace(record, input=with_source(record.input, decoded.facts), token_mark=token_mark, timing=timing)
