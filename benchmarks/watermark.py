@@ -27,7 +27,7 @@ from covoguard.core.records import Audio, Float32Array, Int32Array, Posteriors, 
 from covoguard.generate.backends.pocket import PocketGenerator
 from covoguard.generate.pocket.acoustics import CODEBOOK_SIZE, RATE_HZ, VOICES
 from covoguard.generate.pocket.recoverer import PocketRecoverer
-from covoguard.generate.pocket.sampling import Line, SampledTokens, sample_tokens
+from covoguard.generate.pocket.sampling import Line, SampledTokens
 from covoguard.generate.training.sentences import domain_split
 from covoguard.pipeline.mark_evidence import RecoveredPasses
 from covoguard.pipeline.marking import table_of
@@ -83,7 +83,7 @@ def speak(
                 texts[n].append(sentences[int(rng.integers(len(sentences)))])
                 seed_of_line = int(rng.integers(2**62))
                 lines.append(generator.line(texts[n][-1], voices[n], seed_of_line, marks[n], length_of(said[n])))
-            for n, part in zip(batch, sample_tokens(generator._language, lines, generator.sampling), strict=True):
+            for n, part in zip(batch, generator.sample(lines), strict=True):
                 said[n].append(part)
     return [
         Spoken(
@@ -114,6 +114,7 @@ class OurTest:
     """The shipped test under each clip's key."""
 
     def __init__(self, table: MarkTable, recoverer: PocketRecoverer) -> None:
+        """Keys are expanded when first met; the last one is kept."""
         self._table, self._recoverer = table, recoverer
         self._test = PresenceTest(table, ALPHA)
         self._prepared: dict[str, Any] = {}

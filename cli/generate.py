@@ -136,7 +136,7 @@ def generate(
     key = None if no_mark else choose_key(key_name, quiet=quiet)
     plan = GenerationPlan(voice, takes, seed, ".wav" if format_name == "wav" else ".flac", payload)
     with (
-        reading_back(generator, key) as read_back,
+        reading_back(generator, key, payload=payload is not None) as read_back,
         open_generation(folder, prompts, generator, plan, key=key, read_back=read_back) as generation,
     ):
         _run(generation, as_json=as_json, quiet=quiet)

@@ -180,6 +180,11 @@ REASONS: dict[str, Reason] = _table(
 
 STOPS: dict[str, Reason] = _table(
     Reason(
+        "bad_prompt",
+        "A prompt cannot be said: its text, its voice or its line in the prompts file is at fault. Others were made.",
+        "Read the message of its row in manifest.jsonl, correct the prompts file, and generate into a new folder.",
+    ),
+    Reason(
         "usage",
         "The command, an option, the policy or a results file is wrong; nothing was scanned.",
         "Read the message: it names the option or the file. `--help` shows what is allowed.",
@@ -191,8 +196,8 @@ STOPS: dict[str, Reason] = _table(
     ),
     Reason(
         "key_missing",
-        "A secret key that the command needs is not there.",
-        "Ask whoever holds the keys of your organisation; never send a key by mail.",
+        "A secret key that the command needs is not there, or its file is open to others.",
+        "Read the message: it names the file and the chmod to run, or the keys that are known. Never mail a key.",
     ),
     Reason(
         "integrity",

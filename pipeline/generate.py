@@ -85,9 +85,12 @@ def load_generator(backend: str | None, folder: Path | None) -> Generator:
 
 
 @contextmanager
-def reading_back(generator: Generator, key: SecretKey | None) -> Iterator[ReadBack]:
-    """The check of written clips: decoded as any file would be, and tested for the mark of `key` (None: for none)."""
-    checker = load_mark_checker([key], generator.model.path) if key else None
+def reading_back(generator: Generator, key: SecretKey | None, *, payload: bool = False) -> Iterator[ReadBack]:
+    """The check of written clips: decoded as any file would be, and tested for the mark of `key` (None: for none).
+
+    `payload`: the clips carry one, so presence is looked for in the other half of the slots.
+    """
+    checker = load_mark_checker([key], generator.model.path, payload=payload) if key else None
     with AudioReader(DecodeLimits()) as reader:
         yield partial(check_written, reader=reader, checker=checker)
 

@@ -6,6 +6,8 @@ none of its weights: a stand-in with which everything can be tried and tested.
 
 import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +19,7 @@ from ...core.rates import TOKEN_RATE_HZ
 from ...core.records import Clip, Prompt, Recipe, Tokens
 from ..pocket.acoustics import CODEBOOK_SIZE, RATE_HZ, VOICES
 from ..pocket.model import LETTERS, open_pocket
+from ..pocket.text.normalize import checked_text, folded
 from ..registry import GENERATORS
 
 if TYPE_CHECKING:
@@ -86,14 +89,22 @@ class PocketGenerator:
         )
         return Clip(audio, tokens, recipe)
 
+    def sample(self, lines: "Sequence[Line]") -> "list[SampledTokens]":
+        """Say many lines at once, with the model's own sampling settings: for measuring and training."""
+        from ..pocket.sampling import sample_tokens
+
+        return sample_tokens(self._language, lines, self.sampling)
+
     def _say(self, text: str, voice: int, mark: TokenMark | None, seed: int) -> "list[SampledTokens]":
         from ..pocket.sampling import sample_tokens
 
+        parts = split_lines(checked_text(text))
+        # all phones before any sampling: a prompt that cannot be said is refused at once
+        lines = [self.line(part, voice, line_seed(seed, index), mark) for index, part in enumerate(parts)]
         said: list[SampledTokens] = []
-        for index, line_text in enumerate(split_lines(text)):
-            first_slot = sum(len(part.ids) for part in said)
-            line = self.line(line_text, voice, line_seed(seed, index), mark, first_slot)
-            said += sample_tokens(self._language, [line], self.sampling)
+        for line in lines:
+            continued = replace(line, first_slot=sum(len(part.ids) for part in said))
+            said += sample_tokens(self._language, [continued], self.sampling)
         return said
 
     def line(self, text: str, voice: int, seed: int, mark: TokenMark | None = None, first_slot: int = 0) -> "Line":
@@ -113,7 +124,10 @@ def line_seed(seed: int, index: int) -> int:
 
 
 def split_lines(text: str) -> list[str]:
-    """Text in parts of at most `MAX_WORDS_PER_LINE` words: at sentence ends, then at commas, then between words."""
+    """Text in parts of at most `MAX_WORDS_PER_LINE` words: at sentence ends, then at commas, then between words.
+
+    Parts in which nothing can be read aloud are left out, unless there is no other.
+    """
     lines = []
     for sentence in re.split(r"(?<=[.!?;:])\s+|\n+", text):
         rest = sentence.split()
@@ -124,4 +138,4 @@ def split_lines(text: str) -> list[str]:
             rest = rest[cut:]
         if rest:
             lines.append(" ".join(rest))
-    return [line for line in lines if any(letter.isalnum() for letter in line)] or [text]
+    return [line for line in lines if any(letter.isalnum() for letter in folded(line)[0])] or [text]

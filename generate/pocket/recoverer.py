@@ -16,8 +16,9 @@ from .recoverer_network import CELL_FRAMES, RecovererNetwork
 CELLS_PER_S = FRAMES_PER_S // CELL_FRAMES
 TOP_K = 16
 _CHUNK_S = 60
-_MARGIN_S = 4
-"""Sound either side of a chunk that is heard with it: beyond the reach of level, channel and network."""
+_MARGIN_S = 7
+"""Sound either side of a chunk that is heard with it: beyond the reach of level (3 s), channel (3 s of levels) and
+network (0.3 s)."""
 
 
 class PocketRecoverer:

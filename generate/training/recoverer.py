@@ -78,6 +78,22 @@ def batch_of(pairs: Sequence[Pair], rng: np.random.Generator, size: int = BATCH)
     return torch.from_numpy(mel), torch.from_numpy(ids), torch.from_numpy(bits)
 
 
+def obscured(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """The crops (b, t, BANDS) with noise, a tilt per band, and in half of them a band and a moment blotted out.
+
+    After SpecAugment (Park et al. 2019): pairs are heard many times, and should not be known by heart.
+    """
+    size, frames, bands = mel.shape
+    noise = rng.uniform(0, 0.25, (size, 1, 1)) * rng.standard_normal(mel.shape, dtype=np.float32)
+    tilt = rng.uniform(0, 0.2, (size, 1, 1)) * rng.standard_normal((size, 1, bands))
+    changed = mel.numpy() + (noise + tilt).astype(np.float32)
+    for row in np.flatnonzero(rng.random(size) < 0.5):
+        band, moment = int(rng.integers(bands - 16)), int(rng.integers(frames - 12))
+        changed[row, :, band : band + int(rng.integers(1, 17))] = 0
+        changed[row, moment : moment + int(rng.integers(1, 13))] = 0
+    return torch.from_numpy(changed)
+
+
 def losses(network: RecovererNetwork, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy of the codes (nats), absolute error of the surprisal (bits), and the share guessed right."""
     mel, ids, bits = batch
@@ -108,7 +124,7 @@ def train_recoverer(
     rng = np.random.default_rng(seed)
     network = network or RecovererNetwork()
     network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.02)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / 150) * max(0.01, min(1.0, 1.3 * (1 - step / steps)))
     )
@@ -116,7 +132,8 @@ def train_recoverer(
     running = np.zeros(3)
     for step in range(steps):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            code_loss, error, right = losses(network, batch_of(pairs, rng))
+            mel, ids, bits = batch_of(pairs, rng)
+            code_loss, error, right = losses(network, (obscured(mel, rng), ids, bits))
         optimiser.zero_grad()
         (code_loss + SURPRISAL_WEIGHT * error).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
