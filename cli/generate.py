@@ -125,16 +125,20 @@ def generate(
       covoguard generate --prompts lines.csv --no-mark -o unmarked --json
     """
     from ..generate.prompts import PromptList, read_prompts
-    from ..pipeline.generate import GenerationPlan, load_generator, open_generation, reading_back
+    from ..pipeline.generate import GenerationPlan, check_plan, load_generator, open_generation, reading_back
 
     if bool(texts) == (prompts_file is not None):
         raise UsageError("give what to say with either --text or --prompts")
     if no_mark and (key_name is not None or payload is not None):
         raise UsageError("--no-mark makes speech without a mark; leave out --key and --payload")
     prompts = PromptList.of_texts(texts) if prompts_file is None else read_prompts(prompts_file)
+    ring = None if no_mark else KeyRing.open()
+    if ring and key_name is not None:
+        ring.find(key_name)  # an unknown key is told before the model takes seconds to load
     generator = load_generator(backend, model_folder)
-    key = None if no_mark else choose_key(key_name, quiet=quiet)
     plan = GenerationPlan(voice, takes, seed, ".wav" if format_name == "wav" else ".flac", payload)
+    check_plan(plan, generator)  # and the rest before a first key is made
+    key = choose_key(ring, key_name, quiet=quiet) if ring else None
     with (
         reading_back(generator, key, payload=payload is not None) as read_back,
         open_generation(folder, prompts, generator, plan, key=key, read_back=read_back) as generation,
@@ -143,9 +147,8 @@ def generate(
     click.get_current_context().exit(EXIT_NOT_ANALYSABLE if generation.tally.failures else 0)
 
 
-def choose_key(name: str | None, *, quiet: bool) -> SecretKey:
+def choose_key(ring: KeyRing, name: str | None, *, quiet: bool) -> SecretKey:
     """The key to mark with, from the user's key ring; says on standard error which one, and when it made one."""
-    ring = KeyRing.open()
     is_first = name is None and ring.default_id() is None
     key = ring.get(name) if name is not None else ring.default_or_new()
     if is_first:

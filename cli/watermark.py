@@ -21,6 +21,7 @@ from ..reports.text import printable
 from .options import jobs_option, verbosity_options
 from .terminal import shows_progress, with_progress
 
+EXIT_NOTHING_TESTED = 3
 EXIT_ABOVE_BOUNDS = 10
 EXIT_INTERRUPTED = 130
 MAX_KEYS = 10_000_000
@@ -71,8 +72,8 @@ def selfcheck(
     \b
     Exit codes:
       0  within the bounds         10  a share above its bound by more than chance
-      2  wrong usage               4  model missing or damaged
-    130  interrupted; what was done is printed
+      2  wrong usage                3  no input has enough sound to be tested
+      4  model missing or damaged  130  interrupted; what was done is printed
 
     \b
     Examples:
@@ -102,7 +103,7 @@ def selfcheck(
 
 
 def _exit_code(result: SelfCheck) -> int:
-    return EXIT_ABOVE_BOUNDS if result.outcome == "above_bounds" else 0
+    return {"above_bounds": EXIT_ABOVE_BOUNDS, "nothing_tested": EXIT_NOTHING_TESTED}.get(result.outcome, 0)
 
 
 def _sounds(paths: tuple[str, ...]) -> Iterator[tuple[str, Audio]]:

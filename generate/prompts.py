@@ -125,16 +125,16 @@ def _check_text(name: str, content: bytes) -> None:
         raise InputError(f"{name}: has no bytes; write one prompt per line", code="empty_file")
     if content.startswith(_UTF16_BOMS):
         raise UsageError(f"{name}: is UTF-16; save it as UTF-8")
-    head = content[:_HEAD_BYTES]
-    if b"\0" in head and not _is_utf8_so_far(head):
+    # NULs alone may be one bad prompt, and so may one line that is no UTF-8
+    if b"\0" in content[:_HEAD_BYTES] and not _is_utf8(content):
         raise UsageError(f"{name}: is no text file; give prompts as UTF-8 text, CSV or JSON Lines")
 
 
-def _is_utf8_so_far(head: bytes) -> bool:
+def _is_utf8(content: bytes) -> bool:
     try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return len(head) - error.start < 4 and len(head) == _HEAD_BYTES  # a character cut in two at the end
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
     return True
 
 

@@ -19,7 +19,7 @@ from ..watermark.evidence.rows import TokenRows, token_rows
 from ..watermark.sampling import SlotGumbel
 from ..watermark.table import MarkTable, Mixture
 
-EDGES_BITS = (0.7, 1.4, 2.2, 3.0, 4.0)
+EDGES_BITS = (2.0, 2.5, 3.0)
 """Between the surprisal classes, as the recoverer estimates them."""
 CLUSTERS = 256
 _START: Mixture = ((0.5, 1.0), (0.3, 3.0), (0.2, 16.0))

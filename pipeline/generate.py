@@ -84,6 +84,14 @@ def load_generator(backend: str | None, folder: Path | None) -> Generator:
     return GENERATORS.get(backend or DEFAULT_BACKEND).load(folder)
 
 
+def check_plan(plan: GenerationPlan, generator: Generator) -> None:
+    """Raise `UsageError` for a voice that the generator has not, and for a payload that cannot be carried."""
+    if plan.voice is not None and plan.voice not in generator.voices:
+        raise UsageError(f"{generator.name} has no voice {plan.voice!r}; it has {', '.join(generator.voices)}")
+    if plan.payload is not None:
+        _payload(plan.payload, {})
+
+
 @contextmanager
 def reading_back(generator: Generator, key: SecretKey | None, *, payload: bool = False) -> Iterator[ReadBack]:
     """The check of written clips: decoded as any file would be, and tested for the mark of `key` (None: for none).
@@ -110,8 +118,7 @@ def open_generation(
     Raises `UsageError` for a voice that the generator has not, a folder that cannot be written or holds anything
     else; `IntegrityError` for one that is damaged.
     """
-    if plan.voice is not None and plan.voice not in generator.voices:
-        raise UsageError(f"{generator.name} has no voice {plan.voice!r}; it has {', '.join(generator.voices)}")
+    check_plan(plan, generator)
     with ClipFolder.open(folder) as clips:
         begun = clips.settings or {}
         seed = plan.seed if plan.seed is not None else begun.get("seed", secrets.randbits(_SEED_BITS))

@@ -146,8 +146,12 @@ def load_recoverer(folder: Path | None = None) -> TokenRecoverer:
 
     Raises `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
+    import torch
+
     from ..generate.pocket.recoverer import PocketRecoverer
 
+    # --jobs is the parallelism; for more threads each, the networks are too small (7 x the CPU time was seen)
+    torch.set_num_threads(1)
     return PocketRecoverer.load(folder)
 
 

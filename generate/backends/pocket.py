@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ...core.errors import IntegrityError, UsageError
+from ...core.modelcard import ModelFolder
 from ...core.protocols import TokenMark
 from ...core.rates import TOKEN_RATE_HZ
 from ...core.records import Clip, Prompt, Recipe, Tokens
@@ -24,7 +25,7 @@ from ..registry import GENERATORS
 
 if TYPE_CHECKING:
     from ..pocket.model import PocketWeights
-    from ..pocket.sampling import Line, SampledTokens
+    from ..pocket.sampling import Line, SampledTokens, Sampling
 
 MAX_WORDS_PER_LINE = 16
 """The language model has learned sentences of up to this many words; longer ones are said in parts."""
@@ -41,25 +42,29 @@ class PocketGenerator:
     def __init__(self, weights: "PocketWeights") -> None:
         """Build the networks from an opened model folder; raises `IntegrityError`."""
         from ..pocket.language_model import PocketLanguageModel, Shape
-        from ..pocket.sampling import Sampling
         from ..pocket.speech import PocketDecoder
         from ..pocket.text.front_end import TextFrontEnd
         from ..pocket.text.letter_to_sound import LetterToSound
         from ..pocket.text.symbols import PHONES
 
         self.model = weights.folder
-        self._front = TextFrontEnd(LetterToSound.from_bytes(weights.folder.read_bytes(LETTERS)))
+        try:
+            letters = LetterToSound.from_bytes(weights.folder.read_bytes(LETTERS))
+        except IntegrityError as error:
+            raise IntegrityError(f"{weights.folder.path / LETTERS}: {error.message}") from error
+        self._front = TextFrontEnd(letters)
         self._language = PocketLanguageModel(Shape(len(PHONES)))
         weights.fill(self._language, "language")
         self.decoder = PocketDecoder.load(weights)
-        settings = weights.folder.card.get("sampling", {})
-        if not {"temperature", "top_p"} <= settings.keys():
-            raise IntegrityError(f"{weights.folder.path}: the card does not say how to sample; install the model again")
-        self.sampling = Sampling(float(settings["temperature"]), float(settings["top_p"]))
+        self.sampling = _sampling_of(weights.folder)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
         """Read a pocket model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+        import torch
+
+        # for more threads than one the networks are too small: 7 x the CPU time was seen, and no gain
+        torch.set_num_threads(1)
         return cls(open_pocket(folder))
 
     def generate(self, prompt: Prompt, *, mark: TokenMark | None, seed: int) -> Clip:
@@ -116,6 +121,17 @@ class PocketGenerator:
         phones = self._front.phones_of(text)
         windows = phone_windows([PHONES.index(PAUSE), *phones.ids], [True, *phones.word_start])
         return Line(windows, voice, seed, mark, first_slot)
+
+
+def _sampling_of(folder: ModelFolder) -> "Sampling":
+    """The card's settings. Raises `IntegrityError` for none, or for some that cannot be."""
+    from ..pocket.sampling import Sampling
+
+    settings = folder.card.get("sampling")
+    values = [settings.get(name) for name in ("temperature", "top_p")] if isinstance(settings, dict) else [None]
+    if not all(isinstance(value, int | float) and 0 < value < 100 for value in values) or values[1] > 1:
+        raise IntegrityError(f"{folder.path}: the card does not say how to sample; install the model again")
+    return Sampling(float(values[0]), float(values[1]))
 
 
 def line_seed(seed: int, index: int) -> int:

@@ -64,4 +64,7 @@ def open_pocket(folder: Path | None = None) -> PocketWeights:
         tensors = load(model.read_bytes(WEIGHTS))
     except SafetensorError as error:
         raise IntegrityError(f"{model.path / WEIGHTS}: not a safetensors file ({error}); install it again") from error
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise IntegrityError(f"{model.path / WEIGHTS}: {name} holds what is no number; install the model again")
     return PocketWeights(model, {name: tensor.float() for name, tensor in tensors.items()})

@@ -156,7 +156,8 @@ def test_the_spreadsheet_opens_with_one_row_per_clip(run, tmp_path):
 )
 def test_contradictions_are_refused_and_make_nothing(run, tmp_path, arguments):
     refused(run(*arguments, "-o", "out"), UsageError)
-    assert not (tmp_path / "out" / "manifest.jsonl").exists()
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "keys").exists()
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", "a:b", "1:2:3", "1:2:2026-13-01", "1:2:2026-01-01:4"])

@@ -180,6 +180,12 @@ def test_selfcheck_reports_what_it_counted(command, folder):
     assert isinstance(command("watermark", "selfcheck", folder / "absent.wav").exception, CovoguardError)
 
 
+def test_a_selfcheck_that_tested_nothing_is_no_success(command, folder):
+    result = command("watermark", "selfcheck", folder / "e-silent.wav", "--keys", "2", "--seed", "1")
+    assert "Nothing was tested" in result.stdout
+    assert result.exit_code == 3
+
+
 def test_selfcheck_that_is_interrupted_says_what_is_done(command, folder, monkeypatch):
     def interrupted(records, total, title):
         for number, record in enumerate(records):

@@ -85,6 +85,7 @@ def test_a_quote_that_is_never_closed_is_one_bad_entry(tmp_path):
     [
         ("p.txt", b"\n \r\n"),
         ("p.txt", "hello".encode("utf-16")),
+        ("p.txt", b"\x02\0\0\0\0\0\0\0{}" + b" " * 9000 + bytes(range(256))),
         ("p.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 8),
         ("p.csv", b"words,voice\nhello,slt\n"),
         ("p.csv", b"text,text\na,b\n"),
