@@ -279,11 +279,18 @@ def resynthesised(
 
 
 def measure_baselines(
-    generator: PocketGenerator, table: MarkTable, recoverer: PocketRecoverer, count: int, only: Sequence[str]
+    generator: PocketGenerator,
+    table: MarkTable,
+    recoverer: PocketRecoverer,
+    count: int,
+    only: Sequence[str],
+    schemes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Every row for every published mark."""
     figures: dict[str, Any] = {}
     for baseline in baselines(table):
+        if schemes and baseline.name not in schemes:
+            continue
         clips = speak(generator, count, 10.0, baseline.make, seed=4)
         rows = figures[baseline.name] = {}
         for name, attack in ATTACKS.items():
@@ -334,7 +341,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--clips", type=int, default=100)
     parser.add_argument("--parts", nargs="*", default=["ours", "special", "recovery", "baselines"])
-    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", default=[], help="rows, by name")
+    parser.add_argument("--schemes", nargs="*", default=[], help="published marks, by name")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -357,7 +365,9 @@ def main() -> None:
     if "recovery" in options.parts:
         figures["recovery"] = recovery(generator, recoverer, clips[:40])
     if "baselines" in options.parts:
-        figures["baselines"] = measure_baselines(generator, table, recoverer, options.clips, options.only)
+        figures["baselines"] = measure_baselines(
+            generator, table, recoverer, options.clips, options.only, options.schemes
+        )
     figures["cpu_s"] = round(time.process_time() - started)
     if options.output:
         options.output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -55,13 +55,17 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 def run(tmp_path_factory) -> Run:
     """`run("scan", ...)`: the finished process, with standard output and error as bytes.
 
-    It sees no keys of whoever runs the tests, unless a test sets $COVOGUARD_KEYS.
+    It sees no keys of whoever runs the tests, unless a test sets $COVOGUARD_KEYS or gives `keys`.
     """
     no_keys = str(tmp_path_factory.mktemp("no-keys") / "keys")
 
-    def run_command(*arguments, stdin: bytes = b"", **settings) -> subprocess.CompletedProcess[bytes]:
+    def run_command(
+        *arguments, stdin: bytes = b"", keys: Path | None = None, **settings
+    ) -> subprocess.CompletedProcess[bytes]:
         command = [COVOGUARD, *arguments]
         environment = {"COVOGUARD_KEYS": no_keys, **os.environ, "COLUMNS": "80"}
+        if keys is not None:
+            environment["COVOGUARD_KEYS"] = str(keys)
         return subprocess.run(command, input=stdin, capture_output=True, env=environment, check=False, **settings)
 
     return run_command

@@ -113,3 +113,28 @@ def test_a_card_without_sampling_settings_is_refused(folder, sampling):
     seal_model(folder)
     with pytest.raises(IntegrityError, match="how to sample"):
         PocketGenerator.load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(folder, value):
+    rewrite_weights(folder, {"recoverer.norm.weight": torch.full((192,), value)})
+    with pytest.raises(IntegrityError, match=r"recoverer\.norm\.weight"):
+        open_pocket(folder)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [None, [], {"temperature": 0.8}, *({"temperature": t, "top_p": p} for t, p in ((-1, 1), ("hot", 1), (0.8, 7)))],
+)
+def test_settings_that_cannot_be_are_refused(folder, sampling):
+    (folder / "card.json").write_text(json.dumps(CARD | {"sampling": sampling}), encoding="utf-8")
+    seal_model(folder)
+    with pytest.raises(IntegrityError, match="how to sample"):
+        PocketGenerator.load(folder)
+
+
+def test_damaged_letters_are_named(folder):
+    (folder / "letter_to_sound.safetensors").write_bytes(b"not letters")
+    seal_model(folder)
+    with pytest.raises(IntegrityError, match=r"letter_to_sound\.safetensors"):
+        PocketGenerator.load(folder)
