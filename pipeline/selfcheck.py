@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..core.protocols import TokenRecoverer
 from ..core.records import Audio
 from ..core.selfcheckrecord import SelfCheck, Share
+from ..watermark.evidence.keytables import expand_ratios
 from ..watermark.evidence.presence import PresenceTest
 from ..watermark.evidence.reading import MarkReading
 from ..watermark.table import MarkTable
@@ -83,7 +84,8 @@ class SelfCheckRun:
 
     def _readings(self, number: int) -> list[MarkReading]:
         rng = np.random.default_rng([self._seed, number])
-        tables = self._test.prepare({purpose: rng.bytes(_SUBKEY_BYTES) for purpose in self._table.purposes})
+        subkeys = {purpose: rng.bytes(_SUBKEY_BYTES) for purpose in self._table.purposes}
+        tables = expand_ratios(self._test.prepare(subkeys))
         return [self._test.test(passes, tables) for _, passes in self._sounds]
 
     def _count(self, readings: Sequence[MarkReading]) -> None:

@@ -42,10 +42,7 @@ class Layer:
 
     def rows(self, n_rows: int, cells_per_token: int) -> IntArray:
         """The rows of tokens 0, 1, … that lie within `n_rows` rows."""
-        spacing = self.rate * cells_per_token
-        n_tokens = max(0, math.floor((n_rows - 0.5 - self.phase) / spacing) + 1)
-        rows: IntArray = np.floor(self.phase + spacing * np.arange(n_tokens) + 0.5).astype(np.int64)
-        return rows[: int(np.searchsorted(rows, n_rows))]
+        return _token_rows(self.phase, self.rate * cells_per_token, n_rows)
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,16 @@ class Grid:
         else:
             weight = 0.5 / (self.n_layers - self.cells_per_token)
         return Layer(speed, step, 1 + step * self.fine_step, phase, math.log(weight))
+
+
+@lru_cache(4096)
+def _token_rows(phase: int, spacing: float, n_rows: int) -> IntArray:
+    """`Layer.rows`, kept: a search asks for the same few hundred again and again."""
+    n_tokens = max(0, math.floor((n_rows - 0.5 - phase) / spacing) + 1)
+    rows: IntArray = np.floor(phase + spacing * np.arange(n_tokens) + 0.5).astype(np.int64)
+    rows = rows[: int(np.searchsorted(rows, n_rows))]
+    rows.setflags(write=False)
+    return rows
 
 
 def grid_for(n_tokens: int, cells_per_token: int) -> Grid:

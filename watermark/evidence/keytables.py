@@ -6,7 +6,7 @@ mean of r over its bin. Under a key that was not used the bins are equally likel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,6 +43,8 @@ class KeyTables:
     """uint16 (n_clusters, n_slots), for two levels."""
     scored_slots: npt.NDArray[np.bool_] = field(compare=False, repr=False)
     """bool (n_slots,): slots that speak for presence; those of a payload do not."""
+    ratios: Float32Array | None = field(default=None, compare=False, repr=False)
+    """float32 (mixtures * codebook, n_slots): r(u) of every code, where `expand_ratios` has made it."""
 
     @property
     def all_scored(self) -> bool:
@@ -62,6 +64,19 @@ def prepare_key(table: MarkTable, subkeys: Mapping[str, bytes], *, payload: bool
     clusters = _bins(subkeys["cluster"], n_slots, table.n_clusters) if table.levels == 2 else None
     scored = payload_plan(subkeys["payload"], n_slots) < 0 if payload else np.ones(n_slots, np.bool_)
     return KeyTables(table, dict(subkeys), _bins(subkeys["token"], n_slots, table.codebook_size), clusters, scored)
+
+
+def expand_ratios(tables: KeyTables) -> KeyTables:
+    """The same tables with all density ratios at hand, for a key that is tried on many files.
+
+    Readings are the same, in half the time for short files; takes 16 MiB per mixture for 1024 codes and 4096 slots.
+    """
+    table = tables.table
+    steps = [binned_ratio(each).astype(np.float32) for each in table.mixtures]
+    ratios = np.concatenate([each[tables.token_bins] for each in steps])
+    if tables.cluster_bins is not None:
+        ratios *= np.concatenate([each[tables.cluster_bins[table.cluster_of]] for each in steps])
+    return replace(tables, ratios=ratios)
 
 
 @lru_cache(64)
@@ -133,8 +148,13 @@ def _batch_evidence(rows: TokenRows, batch: slice, tables: KeyTables) -> Float32
 
     table = tables.table
     weights, mixture = rows.weights[batch], rows.mixture[batch]
-    # one column per pair of code and mixture that occurs
     pairs = np.repeat(mixture, np.diff(weights.indptr)).astype(np.int64) * table.codebook_size + weights.indices
+    least = np.maximum(rows.rest[batch], _LEAST_REST)[:, None]
+    if tables.ratios is not None:
+        shape = (weights.shape[0], len(tables.ratios))
+        expanded: Float32Array = csr_array((weights.data, pairs, weights.indptr), shape=shape) @ tables.ratios
+        return expanded + least
+    # one column per pair of code and mixture that occurs
     used, column = np.unique(pairs, return_inverse=True)
     steps = [binned_ratio(each).astype(np.float32) for each in table.mixtures]
     ratios = np.empty((len(used), table.n_slots), np.float32)
@@ -146,5 +166,4 @@ def _batch_evidence(rows: TokenRows, batch: slice, tables: KeyTables) -> Float32
             ratios[index] *= steps[kind][tables.cluster_bins[table.cluster_of[code]]]
     sparse = csr_array((weights.data, column, weights.indptr), shape=(weights.shape[0], len(used)))
     evidence: Float32Array = sparse @ ratios
-    evidence += np.maximum(rows.rest[batch], _LEAST_REST)[:, None]
-    return evidence
+    return evidence + least
