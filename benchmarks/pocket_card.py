@@ -87,8 +87,8 @@ def false_alarm_figures(check: Mapping[str, Any]) -> list[Figure]:
             "title": "False alarms on real sound",
             "header": ["p at most", "pairs", "share", "upper limit (95 %)"],
             "rows": rows,
-            "note": f"{check['files']} files x {check['keys']} dummy keys = {check['pairs']} pairs; largest log10 E "
-            f"{check['largest_log10_e']:.2f}, mean E {check['mean_e']:.2f} (at most 1 is promised).",
+            "note": f"{check['pairs']} pairs of a real or generated recording and a key that marked nothing; largest "
+            f"log10 E {check['largest_log10_e']:.2f}, mean E {check['mean_e']:.2f} (at most 1 is promised).",
         }
     ]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -127,11 +127,15 @@ def _sampling_of(folder: ModelFolder) -> "Sampling":
     """The card's settings. Raises `IntegrityError` for none, or for some that cannot be."""
     from ..pocket.sampling import Sampling
 
-    settings = folder.card.get("sampling")
-    values = [settings.get(name) for name in ("temperature", "top_p")] if isinstance(settings, dict) else [None]
-    if not all(isinstance(value, int | float) and 0 < value < 100 for value in values) or values[1] > 1:
-        raise IntegrityError(f"{folder.path}: the card does not say how to sample; install the model again")
-    return Sampling(float(values[0]), float(values[1]))
+    settings: Any = folder.card.get("sampling")
+    problem = f"{folder.path}: the card does not say how to sample; install the model again"
+    try:
+        temperature, top_p = float(settings["temperature"]), float(settings["top_p"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(problem) from error
+    if not (0 < temperature < 100 and 0 < top_p <= 1):
+        raise IntegrityError(problem)
+    return Sampling(temperature, top_p)
 
 
 def line_seed(seed: int, index: int) -> int:
