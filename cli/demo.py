@@ -41,7 +41,7 @@ def demo(folder: Path, quiet: bool) -> None:  # fmt: skip
     \b
     Examples:
       covoguard demo
-      covoguard demo -o /tmp/demo
+      covoguard demo -o first-look
     """
     from ..detect.policy import load_policy
     from ..pipeline.demo import damage_clips, examine, make_clips, prepare_demo

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .markdown import bullets, table
+from .markdown import bullets, card_head, table
 
 
 def render_generator_card(card: Mapping[str, Any], model_sha256: str) -> str:
@@ -13,18 +13,7 @@ def render_generator_card(card: Mapping[str, Any], model_sha256: str) -> str:
     """
     training: Mapping[str, Any] = card["training"]
     sections = [
-        f"# {card['id']}@{card['version']}",
-        str(card.get("summary", "")),
-        bullets(
-            [
-                f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
-                f"licence: {card.get('licence', 'not stated')}",
-            ]
-        ),
-        "## Not for",
-        bullets(card.get("not_for", [])),
-        "## Limits",
-        bullets(card.get("limits", [])),
+        *card_head(card, model_sha256),
         "## Parts",
         _parts(card["parts"]),
         "## Default sampling",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .markdown import bullets, table
+from .markdown import bullets, card_head, table
 
 CONDITIONS_NOTE = "All rates come from folds that the scoring model was not trained on; see the limits."
 
@@ -14,18 +14,7 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
     return (
         "\n\n".join(
             [
-                f"# {card['id']}@{card['version']}",
-                str(card.get("summary", "")),
-                bullets(
-                    [
-                        f"weights: `{card['weights']}`, sha256 `{model_sha256}`",
-                        f"licence: {card.get('licence', 'not stated')}",
-                    ]
-                ),
-                "## Not for",
-                bullets(card.get("not_for", [])),
-                "## Limits",
-                bullets(card.get("limits", [])),
+                *card_head(card, model_sha256),
                 "## Data and training",
                 _data(card["training"]),
                 "## Shortcut probe",
