@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
-from ..pipeline.models import InstalledModel, installed_models, model_page
+from ..core.errors import UsageError
+from ..pipeline.import_covo import ImportedModel, ImportOptions, import_covo
+from ..pipeline.models import InstalledModel, generators_to_get, installed_models, model_page
 from .options import verbose_option
 
 
@@ -32,6 +34,9 @@ def list_models(as_json: bool) -> None:
     """
     for installed in installed_models():
         click.echo(_as_json(installed) if as_json else _as_text(installed))
+    if not as_json:
+        for name, way in generators_to_get().items():
+            click.echo(f"{name} (generator): no model comes with covoguard; {way}")
 
 
 @models.command("show", short_help="Print a model's card: data, figures, limits.")
@@ -52,6 +57,84 @@ def show_model(name: str | None, folder: Path | None) -> None:
       covoguard models show --model runs/my-detector
     """
     click.echo(model_page(name, folder))
+
+
+@models.group("import")
+def import_models() -> None:
+    """Make a model folder of a downloaded checkpoint.
+
+    \b
+    Example:
+      covoguard models import covo checkpoints/Covo-Audio-Chat --accept-licence
+    """
+
+
+@import_models.command("covo", short_help="Import a checkpoint of Covo-Audio-Chat.")
+@click.argument("checkpoint", metavar="DIR")
+@click.option(
+    "--accept-licence",
+    is_flag=True,
+    help="I have read the licence of Covo-Audio (academic use only) and accept it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="New folder, with links to the large files. Default: what is new is written into DIR.",
+)
+@click.option(
+    "--voice-prompt",
+    "voice_prompts",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="A voice: folder with .npy files of its tokens, latents, speaker vector. May be repeated.",
+)
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="PREFIX",
+    help="Leave out tensors of model.pt that begin so and that decoding does not need. May be repeated.",
+)
+@click.option("--download", is_flag=True, help="Fetch DIR from the hub if it is the id of a model there.")
+@verbose_option
+def import_covo_checkpoint(
+    checkpoint: str, accept_licence: bool, out: Path | None, voice_prompts: tuple[str, ...],
+    leave_out: tuple[str, ...], download: bool,
+) -> None:  # fmt: skip
+    """Check a checkpoint of Covo-Audio-Chat to the last tensor, and make it a model folder for `generate`.
+
+    DIR is the downloaded folder, or the id of a model in the local cache of the hub. The folder must hold
+    config.json, the tokenizer, all model-*.safetensors, and token2wav with config.json, model.pt and
+    global_mean_var.npy. Its voices/NAME, and those named with --voice-prompt, become the voices.
+
+    \b
+    Example:
+      covoguard models import covo checkpoints/Covo-Audio-Chat --accept-licence
+      covoguard models import covo tencent/Covo-Audio-Chat -o models/covo --accept-licence
+      covoguard models import covo checkpoints/covo --voice-prompt default_female=prompts/female --accept-licence
+    """
+    options = ImportOptions(accept_licence, out, dict(map(_voice_prompt, voice_prompts)), leave_out, download)
+    click.echo(_import_as_text(import_covo(checkpoint, options)))
+
+
+def _voice_prompt(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.partition("=")
+    if not separator or not folder:
+        raise UsageError(f"--voice-prompt {text}: give it as NAME=FOLDER")
+    return name, Path(folder)
+
+
+def _import_as_text(imported: ImportedModel) -> str:
+    count, voices = len(imported.left_out), ", ".join(imported.voices)
+    shown = ", ".join(imported.left_out[:10]) + (f" and {count - 10} more" if count > 10 else "")
+    lines = [
+        f"{imported.folder}: {imported.id} {'imported' if imported.is_new else 'imported before; nothing to do'}",
+        f"  voices: {voices or 'none; name one with --voice-prompt'}",
+        f"  left out of token2wav/model.pt, {count} tensors that decoding does not need: {shown}" if count else "",
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def _as_json(installed: InstalledModel) -> str:

@@ -32,6 +32,19 @@ class ClipPrompt:
 
 
 @dataclass(frozen=True)
+class ClipReply:
+    """What was said in one turn of the clip, by the text that goes with it.
+
+    `speaker` is a voice of the generator, or `heard` for what was said to it.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    speaker: str
+
+
+@dataclass(frozen=True)
 class ClipMark:
     """The mark that was put on."""
 
@@ -97,6 +110,8 @@ class ClipRecord:
     token_rate_hz: int | None
     sample_rate_hz: int | None
     duration_s: float | None
+    replies: tuple[ClipReply, ...]
+    """Of generators that answer, one per turn; empty for those that read a text aloud."""
     check: ClipCheck | None
     error: ClipFailure | None
     tool_version: str

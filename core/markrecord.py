@@ -97,7 +97,8 @@ class TokenMark:
     """One per epoch of each key tested, in the order of the key ring."""
     model: str
     """The marked model, by the name in its mark table."""
-    table_sha256: str
-    recoverer: str
-    """What read the tokens back, as name@version."""
-    recoverer_sha256: str
+    table_sha256: str | None
+    """None: the model has no mark table here."""
+    recoverer: str | None
+    """What read the tokens back, as name@version; None: the model has no recoverer here, and nothing was read."""
+    recoverer_sha256: str | None

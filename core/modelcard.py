@@ -18,7 +18,7 @@ CHECKSUMS_NAME = "SHA256SUMS"
 _IDENTITY = ("id", "version", "weights")
 """What a card must say for the model to be used, beside its part; a page about the model needs more."""
 
-PartKind = Literal["detector", "generator"]
+PartKind = Literal["detector", "generator", "recoverer"]
 """What a model can be a model of; a card names one of them under just this key."""
 
 
@@ -34,7 +34,7 @@ class ModelFolder:
 
     path: Path
     card: Mapping[str, Any]
-    """At least: id, version, weights (file name), and either detector or generator (its registered name)."""
+    """At least: id, version, weights (file name), and one of detector, generator, recoverer (its registered name)."""
     checksums: Mapping[str, str]
 
     @property
@@ -133,7 +133,7 @@ def _part_of(card: Mapping[str, Any]) -> tuple[PartKind, str]:
     kinds: tuple[PartKind, ...] = get_args(PartKind)
     named = [(kind, card[kind]) for kind in kinds if kind in card]
     if len(named) != 1:
-        raise ValueError(f"the card must name either a detector or a generator, and names {len(named)} of them")
+        raise ValueError(f"the card must name one of {', '.join(kinds)}, and names {len(named)} of them")
     kind, name = named[0]
     if not isinstance(name, str) or not name:
         raise ValueError(f"the card does not say {kind!r}")

@@ -3,12 +3,17 @@
 Batches are lists in and lists out; a return type never depends on the size of the batch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
+from .generatorsettings import DEFAULTS, GeneratorSettings
 from .modelcard import ModelFolder
 from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Segment, Tokens
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Progress(Protocol):
@@ -28,6 +33,52 @@ class TokenMark(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SpeechRequest:
+    """One clip that a generator is asked for."""
+
+    prompt: Prompt
+    mark: TokenMark | None
+    seed: int
+
+
+class BatchMark(Protocol):
+    """The marks of the rows of a batch, on the device where the rows are sampled; a row without one is left alone."""
+
+    codebook_size: int
+    version: int
+    """Rises when tensors moved: what was captured with `choose` in it (a CUDA graph) must be captured again."""
+
+    def put(self, row: int, mark: TokenMark | None, first_slot: int, positions: int) -> None:
+        """Give `row` its mark for the next `positions` tokens, the first of which is token `first_slot` of its file.
+
+        Raises `UsageError` for a mark that does not fit the others.
+        """
+        ...
+
+    def choose(
+        self, probs: "torch.Tensor", ids: "torch.Tensor", position: "torch.Tensor", ordinary: "torch.Tensor"
+    ) -> "torch.Tensor":
+        """Choose a candidate in each row: an index into it, int64 (b,); `ordinary` (b,) int64 where there is no mark.
+
+        `probs` float32 (b, k) of the candidates `ids` int64 (b, k) in the codebook, `position` int64 (b,) counted
+        from the row's first token. Never waits for the device.
+        """
+        ...
+
+
+@runtime_checkable
+class DeviceMark(TokenMark, Protocol):
+    """A mark that many rows can carry at once without the host looking at every token."""
+
+    def on_device(self, rows: int, positions: int, device: "torch.device") -> BatchMark:
+        """A batch of `rows` rows, of at most `positions` tokens each, for marks of this table; no row has one yet.
+
+        Raises `UsageError` when marks of this kind cannot be laid on a batch.
+        """
+        ...
+
+
 class Generator(Protocol):
     """Makes speech from a prompt. Registered by name in `generate/backends`."""
 
@@ -38,16 +89,34 @@ class Generator(Protocol):
     """The first is the default."""
     rate_hz: int
     """Sample rate of the sound."""
+    how_to_get: str | None
+    """What to do to have a model of it; None: one comes with the package."""
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Self:
-        """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+    def load(cls, folder: Path | None = None, settings: GeneratorSettings = DEFAULTS) -> Self:
+        """Read a model folder (None: the bundled one).
+
+        Raises `ModelMissing` or `IntegrityError`, and `UsageError` for a setting that the generator has not.
+        """
         ...
 
     def generate(self, prompt: Prompt, *, mark: TokenMark | None, seed: int) -> Clip:
         """Same prompt, mark and seed give the same tokens; `n` tokens give `n / tokens.rate_hz` seconds.
 
         Raises `UsageError` or `InputError` for a prompt that cannot be said.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchGenerator(Generator, Protocol):
+    """A generator that makes many clips at once."""
+
+    def generate_many(self, requests: Iterable[SpeechRequest]) -> Iterator[Clip | Exception]:
+        """One outcome per request, in their order; further requests are taken as there is room for them.
+
+        Each clip is the one that `generate` makes of its request alone, up to rounding. A request that fails by
+        itself gives its error; what concerns every clip is raised.
         """
         ...
 

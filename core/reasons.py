@@ -58,6 +58,22 @@ REASONS: dict[str, Reason] = _table(
         "No detector gave a calibrated score for this file.",
         "Run `covoguard doctor`; scan again with a detector that has a calibration.",
     ),
+    Reason(
+        "no_recoverer",
+        "There is no recoverer for the marked model, so its tokens cannot be read back from sound.",
+        "Train one with `covoguard recover train` and give its folder with --model, or verify from the generation "
+        "ledger: `covoguard verify --ledger manifest.jsonl`.",
+    ),
+    Reason(
+        "other_mark_table",
+        "The ledger says that the clip was marked under another mark table than that of the model given.",
+        "Give the folder of the model, in the version, that made the clip with --model.",
+    ),
+    Reason(
+        "no_tokens",
+        "The ledger lists the file but has kept no tokens of it.",
+        "Verify from the sound: leave out --ledger, and give the model's recoverer with --model.",
+    ),
     # --- quality: what limits the score ----------------------------------------------------------------
     Reason(
         "too_short",

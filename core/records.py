@@ -83,11 +83,25 @@ class Posteriors:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """What a generator is asked to say, in whose voice, and why that is allowed."""
+class Turn:
+    """What is said to a generator at one time: text, sound, or sound and then text."""
 
     text: str | None = None
     audio: Audio | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a generator is asked to say or to answer, in whose voice, and why that is allowed."""
+
+    text: str | None = None
+    audio: Audio | None = None
+    later: tuple[Turn, ...] = ()
+    """What is said to it after each of its replies, in a conversation."""
+    two_sided: bool = False
+    """The sound that is said to it stands in the clip too."""
+    exchanges: int = 0
+    """Above 0: the generator talks with itself, which begins with this prompt and has so many replies."""
     voice: str | None = None
     purpose: str | None = None
     consent_ref: str | None = None
@@ -105,6 +119,21 @@ class Recipe:
     key_id: str | None = None
 
 
+HEARD = "heard"
+"""The speaker of what was said to a generator."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was said in one turn, in words where there are any, where in the clip, and by whom."""
+
+    text: str
+    start_s: float
+    end_s: float
+    speaker: str
+    """A voice of the generator, or `HEARD`."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """What a generator returns."""
@@ -112,6 +141,8 @@ class Clip:
     audio: Audio
     tokens: Tokens | None
     recipe: Recipe
+    replies: tuple[Reply, ...] = ()
+    """Of generators that answer; empty for those that read a text aloud."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ shipped JSON Schema (`reports/schema/verify-record-1.schema.json`) says what eac
 from dataclasses import dataclass
 from typing import Literal
 
+from .ledgerrecord import LedgerReading
 from .markrecord import TokenMark
 from .scanrecord import InputFacts, RecordError, Tool
 
@@ -36,3 +37,5 @@ class VerifyRecord:
     error: RecordError | None
     timing: VerifyTiming
     tool: Tool
+    ledger: LedgerReading | None = None
+    """Evidence of another kind, which takes no part in `token_mark`. None: no ledger was given, or no bytes read."""

@@ -7,14 +7,14 @@ import csv
 import hashlib
 import io
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
 from ..core.errors import InputError, UsageError
+from .prompt_turns import PromptTurn, checked_text, is_clean, partner_of, turns_of
 
 PromptFormat = Literal["text", "csv", "jsonl"]
 
@@ -26,7 +26,6 @@ _HEAD_BYTES = 8 << 10
 _SUFFIXES: dict[str, PromptFormat] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,15 @@ class PromptEntry:
     line: int
     """Where it ends in the file, from 1; its place in the list for texts of the command line."""
     text: str
+    """What is said; of sounds and conversations, their turns in words, one per line."""
     voice: str | None = None
     prompt_id: str | None = None
+    turns: tuple[PromptTurn, ...] = ()
+    """At least one where there is no problem."""
+    partner: str | None = None
+    """Of a two-sided call."""
+    exchanges: int = 0
+    """Replies of a talk with itself."""
     problem: str | None = None
     """Why it cannot be said; None for a prompt that a generator may try."""
 
@@ -49,11 +55,19 @@ class PromptList:
     name: str
     prompt_format: PromptFormat
     content: bytes
+    folder: Path = Path()
+    """Where relative names of sound files begin."""
 
     @classmethod
     def of_texts(cls, texts: Sequence[str]) -> Self:
         """The texts as they are, also empty ones and such with line breaks."""
         lines = (json.dumps({"text": text}) for text in texts)
+        return cls("command line", "jsonl", "\n".join(lines).encode("ascii"))
+
+    @classmethod
+    def of_sounds(cls, paths: Sequence[str]) -> Self:
+        """Sound files that are spoken to the generator, one prompt each."""
+        lines = (json.dumps({"audio": path}) for path in paths)
         return cls("command line", "jsonl", "\n".join(lines).encode("ascii"))
 
     @property
@@ -76,18 +90,19 @@ def read_prompts(source: str, standard_input: BinaryIO | None = None) -> PromptL
     """Read a file of prompts, or standard input for `-`.
 
     The suffix names the format: `.csv` (column text; optional voice, id), `.jsonl` and `.ndjson` (an object per
-    line with the same keys), anything else is text with one prompt per line. Standard input is text, or JSON
+    line with the same keys, or "audio" with the name of a sound file, or "turns", a list of such objects: a
+    conversation), anything else is text with one prompt per line. Standard input is text, or JSON
     Lines when it begins with `{`. Raises `InputError` for a file that cannot be read, is empty or too large,
     `UsageError` for one that is no UTF-8 text or holds no prompts.
     """
     if source == STANDARD_INPUT:
         content = _read_all("standard input", standard_input or sys.stdin.buffer)
-        name, prompt_format = "standard input", _format_of_content(content)
+        name, prompt_format, folder = "standard input", _format_of_content(content), Path()
     else:
-        name, content = source, _read_file(Path(source))
+        name, content, folder = source, _read_file(Path(source)), Path(source).parent
         prompt_format = _SUFFIXES.get(Path(source).suffix.lower(), "text")
     _check_text(name, content)
-    prompts = PromptList(name, prompt_format, content.removeprefix(_BOM))
+    prompts = PromptList(name, prompt_format, content.removeprefix(_BOM), folder)
     if next(iter(prompts), None) is None:
         raise UsageError(f"{name}: holds no prompts; write one per line")
     return prompts
@@ -148,7 +163,7 @@ def _line_entries(content: bytes, prompt_format: PromptFormat) -> Iterator[Promp
         elif (text := _decoded(line)) is None:
             yield _bad(number, line[:200].decode("utf-8", "backslashreplace"), "not UTF-8")
         else:
-            yield _entry(number, text) if prompt_format == "text" else _json_entry(number, text)
+            yield _text_entry(number, text) if prompt_format == "text" else _json_entry(number, text)
 
 
 def _decoded(line: bytes) -> str | None:
@@ -163,12 +178,19 @@ def _json_entry(number: int, line: str) -> PromptEntry:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return _bad(number, line[:200], "not JSON")
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+    if not isinstance(value, dict):
         return _bad(number, line[:200], 'not an object with "text"')
+    shown = value["text"] if isinstance(value.get("text"), str) else line[:200]
     voice, prompt_id = value.get("voice"), value.get("id")
     if not isinstance(voice, str | None) or not isinstance(prompt_id, str | int | None):
-        return _bad(number, value["text"], '"voice" or "id" is not text')
-    return _entry(number, value["text"], voice, None if prompt_id is None else str(prompt_id))
+        return _bad(number, shown, '"voice" or "id" is not text')
+    try:
+        turns = turns_of(value)
+        partner, exchanges = partner_of(value, len(turns))
+        entry = _entry(number, turns, voice, None if prompt_id is None else str(prompt_id))
+        return replace(entry, partner=partner, exchanges=exchanges)
+    except ValueError as error:
+        return _bad(number, shown, str(error))
 
 
 def _csv_entries(name: str, content: bytes) -> Iterator[PromptEntry]:
@@ -190,7 +212,7 @@ def _csv_entries(name: str, content: bytes) -> Iterator[PromptEntry]:
         if "text" not in row or len(cells) > len(header):
             yield _bad(reader.line_num, row.get("text", ""), f"{len(cells)} cells where the header has {len(header)}")
         else:
-            yield _entry(reader.line_num, row["text"], row.get("voice") or None, row.get("id") or None)
+            yield _text_entry(reader.line_num, row["text"], row.get("voice") or None, row.get("id") or None)
 
 
 def _csv_header(name: str, reader: Iterator[list[str]]) -> list[str]:
@@ -203,26 +225,19 @@ def _csv_header(name: str, reader: Iterator[list[str]]) -> list[str]:
     return header
 
 
-def _entry(line: int, text: str, voice: str | None = None, prompt_id: str | None = None) -> PromptEntry:
-    text = _BLANKS.sub(" ", text).strip(" ")
-    problem = None
-    if not all(map(_is_clean, (text, voice or "", prompt_id or ""))):
-        problem = "holds a NUL or what is not Unicode"
-    elif not text:
-        problem = "empty"
-    elif len(text) > MAX_LINE_BYTES:
-        problem = f"longer than {MAX_LINE_BYTES} characters"
-    if problem is not None:
-        return _bad(line, text, problem)
-    return PromptEntry(line, text, voice, prompt_id)
-
-
-def _is_clean(text: str) -> bool:
+def _text_entry(line: int, text: str, voice: str | None = None, prompt_id: str | None = None) -> PromptEntry:
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
+        return _entry(line, (PromptTurn(checked_text(text)),), voice, prompt_id)
+    except ValueError as error:
+        return _bad(line, text, str(error))
+
+
+def _entry(line: int, turns: tuple[PromptTurn, ...], voice: str | None, prompt_id: str | None) -> PromptEntry:
+    """Raises `ValueError` for a voice, an id or a file name that is no text."""
+    names = (voice, prompt_id, *(turn.audio for turn in turns))
+    if not all(is_clean(name or "") for name in names):
+        raise ValueError("holds a NUL or what is not Unicode")
+    return PromptEntry(line, "\n".join(map(str, turns)), voice, prompt_id, turns)
 
 
 def _bad(line: int, text: str, problem: str) -> PromptEntry:

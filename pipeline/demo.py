@@ -22,11 +22,12 @@ from ..datasets.degrade.playback import change_speed
 from ..detect.policy import Policy
 from ..generate.prompts import PromptList
 from ..reports.demo_table import DemoRow
+from .clip_check import reading_back
 from .clip_folder import writing
 from .crew import default_jobs
-from .generate import GenerationPlan, open_generation, reading_back
+from .generate import GenerationPlan, open_generation
 from .inputs import Source
-from .mark_evidence import MarkChecker
+from .mark_evidence import ChecksMarks
 from .scan import scan
 
 DEMO_SEED = 2026
@@ -144,7 +145,7 @@ def damage_clips(folder: Path, clips: list[DemoFile], progress: Progress = silen
     return files
 
 
-def examine(files: list[DemoFile], scorer: Scorer, policy: Policy, checker: MarkChecker) -> Iterator[DemoRow]:
+def examine(files: list[DemoFile], scorer: Scorer, policy: Policy, checker: ChecksMarks) -> Iterator[DemoRow]:
     """Scan each file and look for its mark, knowing nothing but the sound; rows in the order of the files."""
     records = scan(
         (Source(str(file.path)) for file in files),

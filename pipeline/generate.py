@@ -2,47 +2,49 @@
 
 import datetime
 import hashlib
-import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ..core.audio import AudioReader, DecodeLimits, write_audio
-from ..core.cliprecord import CLIP_SCHEMA_VERSION, ClipCheck, ClipFailure, ClipPrompt, ClipRecord
-from ..core.errors import CovoguardError, InputError, UsageError
+from ..core.audio import write_audio
+from ..core.cliprecord import CLIP_SCHEMA_VERSION, ClipFailure, ClipPrompt, ClipRecord, ClipReply
+from ..core.errors import InputError, UsageError
+from ..core.generatorsettings import DEFAULTS, GeneratorSettings
 from ..core.keys import SecretKey
 from ..core.modelcard import open_model, sha256_of_file
-from ..core.protocols import Generator, TokenMark
-from ..core.records import Clip, Prompt, Tokens
+from ..core.protocols import Generator, SpeechRequest, TokenMark
+from ..core.records import HEARD, Clip, Tokens
 from ..core.version import __version__
 from ..generate.prompts import PromptEntry, PromptList
 from ..generate.registry import GENERATORS
 from ..reports.clip_csv import spreadsheet
 from ..reports.clip_summary import ClipTally
 from ..watermark.payload import Payload
+from .clip_check import ReadBack, check_on_disk, marks_of
 from .clip_folder import CLIPS_NAME, ClipFolder, RunSettings, writing
-from .mark_evidence import WrittenClip, check_written, load_mark_checker
 from .marking import Marking, table_of
-
-log = logging.getLogger(__name__)
+from .serving import remote_mark
+from .speech_jobs import PromptSounds, outcomes_of
 
 DEFAULT_BACKEND = "pocket"
-SURE_S = 10.0
-"""From this length on a mark that was put on is found again, unless something is wrong."""
-WEAK_LOG10_P = -3.0
-"""Evidence as strong as this shows that the mark is on, even where it is too little to be certain."""
-LENGTH_TOLERANCE_S = 1e-3
+SERVER = "server"
+"""The backend that marks elsewhere."""
 _SEED_BITS = 53
 """A whole number of JSON that every reader keeps exact."""
 
-ReadBack = Callable[[Path], WrittenClip]
-"""Reads a written clip from the disk; raises `InputError` when it cannot."""
+
+@dataclass(frozen=True)
+class _Job:
+    """A clip on its way: its record as far as it is known, and its mark."""
+
+    record: ClipRecord
+    mark: TokenMark | None
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,25 @@ class GenerationPlan:
     """None: that of the run which began in the folder, else drawn at random."""
     suffix: Literal[".flac", ".wav"] = ".flac"
     payload: PayloadPlan | None = None
+    settings: GeneratorSettings = DEFAULTS
+    """Those that the generator was loaded with."""
 
 
-def load_generator(backend: str | None, folder: Path | None) -> Generator:
+def load_generator(backend: str | None, folder: Path | None, settings: GeneratorSettings = DEFAULTS) -> Generator:
     """The generator called `backend` with the model in `folder`; None each: the default, the bundled model.
 
-    With a folder alone, its card names the generator. Raises `UsageError` for an unknown generator or a model
-    that belongs to another one or to a detector, `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    With a folder alone, its card names the generator; a server's folder may be that of a recoverer. Raises
+    `UsageError` for an unknown generator, a setting that it has not, or a model that belongs to another one or to a
+    detector; `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
-    if folder is not None:
+    if folder is not None and backend != SERVER:
         kind, made_for = open_model(folder).part
         if kind != "generator":
             raise UsageError(f"{folder}: a model of the {kind} {made_for}; to generate, give the folder of a generator")
         if backend not in (None, made_for):
             raise UsageError(f"{folder}: this model is for {made_for}, not {backend}; leave --backend out")
         backend = made_for
-    return GENERATORS.get(backend or DEFAULT_BACKEND).load(folder)
+    return GENERATORS.get(backend or DEFAULT_BACKEND).load(folder, settings)
 
 
 def check_plan(plan: GenerationPlan, generator: Generator) -> None:
@@ -93,17 +98,6 @@ def check_plan(plan: GenerationPlan, generator: Generator) -> None:
 
 
 @contextmanager
-def reading_back(generator: Generator, key: SecretKey | None, *, payload: bool = False) -> Iterator[ReadBack]:
-    """The check of written clips: decoded as any file would be, and tested for the mark of `key` (None: for none).
-
-    `payload`: the clips carry one, so presence is looked for in the other half of the slots.
-    """
-    checker = load_mark_checker([key], generator.model.path, payload=payload) if key else None
-    with AudioReader(DecodeLimits()) as reader:
-        yield partial(check_written, reader=reader, checker=checker)
-
-
-@contextmanager
 def open_generation(
     folder: Path,
     prompts: PromptList,
@@ -112,8 +106,11 @@ def open_generation(
     *,
     key: SecretKey | None,
     read_back: ReadBack,
+    recoverer: Path | None = None,
 ) -> Iterator["Generation"]:
     """Begin a run in `folder`, or go on with the one that the same choices began there; `key` None: no marks.
+
+    `recoverer` as in `marks_of`.
 
     Raises `UsageError` for a voice that the generator has not, a folder that cannot be written or holds anything
     else; `IntegrityError` for one that is damaged.
@@ -123,7 +120,7 @@ def open_generation(
         begun = clips.settings or {}
         seed = plan.seed if plan.seed is not None else begun.get("seed", secrets.randbits(_SEED_BITS))
         payload = _payload(plan.payload, begun) if plan.payload else None
-        marking = Marking(key, table_of(generator.model), payload) if key else None
+        marking = Marking(key, table_of(marks_of(generator, recoverer)), payload) if key else None
         clips.begin(_settings(prompts, generator, plan, marking, seed))
         yield Generation(clips, prompts, generator, plan, marking, seed, read_back)
 
@@ -166,41 +163,66 @@ class Generation:
         A prompt that cannot be said is a record with an error. Raises `CovoguardError` (`output_error`) when the
         disk is full, and what concerns every clip. At the end `manifest.csv` is written.
         """
-        index = 0
-        for entry in self._prompts:
-            for take in range(self._plan.takes):
-                if index >= self.earlier:
-                    record = self._made(index, entry, take)
-                    self._clips.add(record)
-                    self.tally.add(record)
-                    yield record
-                index += 1
+        waiting: deque[_Job] = deque()
+        for outcome in outcomes_of(self._generator, self._requests(waiting)):
+            yield from self._refused(waiting)
+            job = waiting.popleft()
+            yield self._kept(self._finished(job, outcome))
+        yield from self._refused(waiting)
         self._clips.write_spreadsheet(spreadsheet(self._clips.earlier()))
 
     def all_records(self) -> list[ClipRecord]:
         """All that the manifest holds now."""
         return list(self._clips.earlier())
 
-    def _made(self, index: int, entry: PromptEntry, take: int) -> ClipRecord:
-        record = self._blank(index, entry, take)
-        if entry.problem is not None:
-            return _failed(record, "bad_prompt", entry.problem)
+    def _requests(self, waiting: "deque[_Job]") -> Iterator[SpeechRequest]:
+        """What is still to be said; each job is put down in `waiting` first, also one that is refused at once."""
+        places = ((entry, take) for entry in self._prompts for take in range(self._plan.takes))
+        with PromptSounds(self._prompts.folder, self._marking.key if self._marking else None) as sounds:
+            for index, (entry, take) in enumerate(places):
+                if index < self.earlier:
+                    continue
+                record = self._blank(index, entry, take)
+                mark = self._mark_for(record.seed)
+                try:
+                    if entry.problem is not None:
+                        raise UsageError(entry.problem)
+                    self._check_voice(record)
+                    prompt = sounds.prompt_of(entry, str(record.speaker), record.seed)
+                except (UsageError, InputError) as error:
+                    waiting.append(_Job(_failed(record, "bad_prompt", error.message), None))
+                    continue
+                waiting.append(_Job(record, mark))
+                yield SpeechRequest(prompt, mark, record.seed)
+
+    def _mark_for(self, seed: int) -> TokenMark | None:
+        if self._marking is None:
+            return None
+        return remote_mark(self._marking) if self._generator.name == SERVER else self._marking.mark_for(seed)
+
+    def _refused(self, waiting: "deque[_Job]") -> Iterator[ClipRecord]:
+        """The records of jobs at the head of the line that never went to the generator."""
+        while waiting and waiting[0].record.error is not None:
+            yield self._kept(waiting.popleft().record)
+
+    def _kept(self, record: ClipRecord) -> ClipRecord:
+        self._clips.add(record)
+        self.tally.add(record)
+        return record
+
+    def _check_voice(self, record: ClipRecord) -> None:
         if record.speaker not in self._generator.voices:
             known = ", ".join(self._generator.voices)
-            return _failed(record, "bad_prompt", f"no voice {record.speaker!r}; {self._generator.name} has {known}")
-        mark = self._marking.mark_for(record.seed) if self._marking else None
+            raise UsageError(f"no voice {record.speaker!r}; {self._generator.name} has {known}")
+
+    def _finished(self, job: "_Job", outcome: Clip | Exception) -> ClipRecord:
+        if isinstance(outcome, UsageError | InputError):
+            return _failed(job.record, "bad_prompt", outcome.message)
         try:
-            prompt = Prompt(text=entry.text, voice=record.speaker)
-            clip = self._generator.generate(prompt, mark=mark, seed=record.seed)
-            tokens = _checked(clip)
-        except (UsageError, InputError) as error:
-            return _failed(record, "bad_prompt", error.message)
-        except CovoguardError:
-            raise  # a model or a key: it concerns every clip
+            clip, tokens = _checked(outcome)
         except Exception as error:
-            log.warning("clip %d: the generator failed", index, exc_info=log.isEnabledFor(logging.INFO))
-            return _failed(record, "internal_error", f"{type(error).__name__}: {error}")
-        return self._written(record, clip, tokens, mark)
+            return _failed(job.record, "internal_error", f"{type(error).__name__}: {error}")
+        return self._written(job.record, clip, tokens, job.mark)
 
     def _blank(self, index: int, entry: PromptEntry, take: int) -> ClipRecord:
         """The record as far as it is known before anything is made."""
@@ -213,7 +235,7 @@ class Generation:
             kind="speech-lm", speaker=voice, source="covoguard generate", licence=card.get("licence"),
             prompt=ClipPrompt(entry.text, entry.prompt_id, entry.line), take=take, seed=clip_seed(self.seed, index),
             sampling=(), mark=None, tokens=None, token_rate_hz=None, sample_rate_hz=None, duration_s=None,
-            check=None, error=None, tool_version=__version__,
+            replies=(), check=None, error=None, tool_version=__version__,
         )  # fmt: skip
 
     def _written(self, record: ClipRecord, clip: Clip, tokens: Tokens, mark: TokenMark | None) -> ClipRecord:
@@ -231,40 +253,26 @@ class Generation:
             token_rate_hz=tokens.rate_hz,
             sample_rate_hz=clip.audio.rate_hz,
             duration_s=clip.audio.duration_s,
-            check=self._checked_on_disk(path, sha256, len(tokens.ids) / tokens.rate_hz),
+            replies=tuple(ClipReply(each.text, each.start_s, each.end_s, each.speaker) for each in clip.replies),
+            check=check_on_disk(path, sha256, _expected_s(clip, tokens), self._read_back),
         )
 
-    def _checked_on_disk(self, path: Path, sha256: str, expected_s: float) -> ClipCheck:
-        try:
-            written = self._read_back(path)
-        except InputError as error:
-            return ClipCheck("unreadable", detail=error.message)
-        if written.sha256 != sha256:
-            return ClipCheck("unreadable", detail="the file changed while it was read")
-        if abs(written.duration_s - expected_s) > LENGTH_TOLERANCE_S:
-            detail = f"{written.duration_s:.4f} s were read back, the tokens are {expected_s:.4f} s"
-            return ClipCheck("wrong_length", detail=detail)
-        return _judged(written, expected_s)
 
-
-def _judged(written: WrittenClip, expected_s: float) -> ClipCheck:
-    reading = written.token_mark
-    if reading is None:
-        return ClipCheck("not_marked")
-    if reading.status == "present":
-        return ClipCheck("mark_found", reading.log10_p, reading.seconds_used, reading.seconds_needed)
-    is_weak = reading.log10_p is not None and reading.log10_p <= WEAK_LOG10_P
-    status: Literal["too_short", "mark_not_found"] = "too_short" if is_weak or expected_s < SURE_S else "mark_not_found"
-    return ClipCheck(status, reading.log10_p, reading.seconds_used, reading.seconds_needed, reading.reason)
-
-
-def _checked(clip: Clip) -> Tokens:
-    """The clip's tokens. Raises `ValueError` for a clip that no generator may return."""
+def _checked(clip: Clip | Exception) -> tuple[Clip, Tokens]:
+    """The clip and its tokens. Raises what the generator failed with, `ValueError` for a clip that none may return."""
+    if isinstance(clip, Exception):
+        raise clip
     if clip.tokens is None or not len(clip.tokens.ids) or not len(clip.audio.samples):
         raise ValueError("the generator gave no tokens or no sound")
     if not np.isfinite(clip.audio.samples).all():
         raise ValueError("the generator's sound is not finite")
-    return clip.tokens
+    return clip, clip.tokens
+
+
+def _expected_s(clip: Clip, tokens: Tokens) -> float:
+    """Seconds of the tokens, and in a two-sided call of what was said to the generator."""
+    heard_s = sum(reply.end_s - reply.start_s for reply in clip.replies if reply.speaker == HEARD)
+    return len(tokens.ids) / tokens.rate_hz + heard_s
 
 
 def _failed(record: ClipRecord, code: str, message: str) -> ClipRecord:
@@ -289,6 +297,7 @@ def _settings(
         "prompts_sha256": prompts.sha256,
         "backend": generator.name,
         "model_sha256": generator.model.model_sha256,
+        "settings": plan.settings.deciding(),
         "voice": plan.voice,
         "takes": plan.takes,
         "seed": seed,

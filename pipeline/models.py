@@ -1,6 +1,6 @@
 """The installed models: their cards, whether they are whole, and the scorer that a command asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,9 +15,15 @@ from ..detect.scoring import bundled_folder
 from ..generate.registry import GENERATORS
 from ..reports.generator_card import render_generator_card
 from ..reports.model_card import render_model_card
+from ..reports.recoverer_card import render_recoverer_card
 
 DEFAULT_DETECTOR = "logband-resnet"
 
+_PAGES: Mapping[PartKind, Callable[[Mapping[str, Any], str], str]] = {
+    "detector": render_model_card,
+    "generator": render_generator_card,
+    "recoverer": render_recoverer_card,
+}
 _Bundled = tuple[PartKind, str, Path]
 """Kind, name and folder of a model that comes with the package."""
 
@@ -60,6 +66,12 @@ def installed_models() -> list[InstalledModel]:
     return [_installed(*each) for each in _bundled()]
 
 
+def generators_to_get() -> dict[str, str]:
+    """The generators whose model does not come with the package, each with what to do to have one."""
+    ways = {name: GENERATORS.get(name).how_to_get for name in GENERATORS.names()}
+    return {name: way for name, way in ways.items() if way is not None}
+
+
 def model_page(name: str | None, folder: Path | None) -> str:
     """The card of the model in `folder`, or of the bundled model of detector or generator `name`, as Markdown.
 
@@ -77,9 +89,8 @@ def model_page(name: str | None, folder: Path | None) -> str:
 
 def _page(model: ModelFolder) -> str:
     kind, _ = model.part
-    render = render_model_card if kind == "detector" else render_generator_card
     try:
-        return render(model.card, model.model_sha256)
+        return _PAGES[kind](model.card, model.model_sha256)
     except KeyError as error:
         raise IntegrityError(f"{model.path}: the card does not say {error}; a page needs it") from error
     except (AttributeError, TypeError, ValueError) as error:
@@ -92,12 +103,18 @@ def _bundled() -> list[_Bundled]:
     generators = Path(str(files(generate)))
     return [
         *(("detector", name, bundled_folder(name)) for name in detectors),
-        *(("generator", name, generators / name / "model") for name in GENERATORS.names()),
+        *(
+            ("generator", name, generators / name / "model")
+            for name in GENERATORS.names()
+            if GENERATORS.get(name).how_to_get is None
+        ),
     ]
 
 
 def _find_bundled(name: str) -> _Bundled:
     bundled = {each[1]: each for each in _bundled()}
+    if name in (others := generators_to_get()):
+        raise UsageError(f"no model of {name} comes with covoguard; {others[name]}; show it with --model")
     if name not in bundled:
         raise UsageError(f"there is no detector or generator {name!r}; known: {', '.join(bundled)}")
     return bundled[name]

@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 
 from covoguard.core.errors import UsageError
+from covoguard.core.generatorsettings import DEFAULTS
 from covoguard.core.modelcard import open_model, seal_model
 from covoguard.core.records import Audio, Clip, Posteriors, Recipe, Tokens
 from covoguard.watermark.table import MarkTable
@@ -27,12 +28,13 @@ class ToneGenerator:
     name = "tone"
     voices = ("low", "high")
     rate_hz = RATE_HZ
+    how_to_get = None
 
     def __init__(self, model):
         self.model = model
 
     @classmethod
-    def load(cls, folder=None):
+    def load(cls, folder=None, settings=DEFAULTS):
         return cls(open_model(folder))
 
     def generate(self, prompt, *, mark, seed):

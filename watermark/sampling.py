@@ -9,18 +9,25 @@ and with any number of threads. `log` is not: libraries differ in its last bit.
 Call it after every other warper (temperature, top-k, top-p): what has probability 0 is never chosen.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Never, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ..core.errors import UsageError
 from ..core.records import Float32Array, Int32Array
 from .payload import Payload, encode, payload_plan
 from .stream import Float64Array, SubkeySource, payload_stream, slot_uniforms
 from .table import MarkTable
+
+if TYPE_CHECKING:
+    import torch
+
+    from .device import DeviceMarks
 
 MASS_SCALE = 2.0**48
 """Cluster masses are sums of p rounded to multiples of 1 / this: each partial sum is then exact in float64, so
@@ -132,7 +139,22 @@ class SlotGumbel:
 
     def weights(self, slot: Slots, n_rows: int) -> "StepWeights":
         """The weights that `sample` would use for `n_rows` rows at position `slot`, one number or (n_rows,)."""
-        return self._streams.weights([self.stream_at(int(t)) for t in np.broadcast_to(slot, n_rows)])
+        return self.stream_weights([self.stream_at(int(t)) for t in np.broadcast_to(slot, n_rows)])
+
+    def stream_weights(self, streams: list[int]) -> "StepWeights":
+        """The weights of `streams`, one row each."""
+        return self._streams.weights(streams)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The same for marks whose streams hold the same numbers; tells nothing of the key."""
+        return self._streams.fingerprint
+
+    def on_device(self, rows: int, positions: int, device: "torch.device") -> "DeviceMarks":
+        """A batch of `rows` rows on `device`, none marked yet, for marks of this table (`DeviceMarks`)."""
+        from .device import DeviceMarks
+
+        return DeviceMarks(self.table, rows, positions, device)
 
     def stream_at(self, slot: int) -> int:
         """The number of the stream that marks position `slot`."""
@@ -180,6 +202,13 @@ class ContextGumbel:
             ids[row] = self._next(utterance, checked[row : row + 1])
         return ids
 
+    def on_device(self, rows: int, positions: int, device: "torch.device") -> Never:
+        """Raises `UsageError`: whether a context came before is known only after looking at every token."""
+        raise UsageError(
+            f"a mark seeded by context cannot be laid on {rows} rows on {device} ({positions} tokens each); "
+            "use a table with seeding 'slot'"
+        )
+
     def _next(self, utterance: "_Utterance", probs: Float32Array) -> int:
         context = utterance.previous
         if context in utterance.seen:
@@ -223,6 +252,8 @@ class _Streams:
         for purpose in table.purposes:
             if purpose not in subkeys:
                 raise ValueError(f"the subkey for {purpose!r} is missing; take all from MarkTable.subkeys")
+        used = [subkeys[purpose] for purpose in ("token", "cluster") if purpose in table.purposes]
+        self.fingerprint = hashlib.sha256(b"".join(used)).digest()
         self._token_row = _cached_rows(subkeys["token"], table.codebook_size)
         self._cluster_row = _cached_rows(subkeys["cluster"], table.n_clusters) if table.levels == 2 else None
 

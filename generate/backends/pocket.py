@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...core.errors import IntegrityError, UsageError
+from ...core.generatorsettings import DEFAULTS, GeneratorSettings
 from ...core.modelcard import ModelFolder
 from ...core.protocols import TokenMark
 from ...core.rates import TOKEN_RATE_HZ
@@ -38,6 +39,8 @@ class PocketGenerator:
     name = "pocket"
     voices: tuple[str, ...] = VOICES
     rate_hz = RATE_HZ
+    codebook_size = CODEBOOK_SIZE
+    how_to_get: str | None = None
 
     def __init__(self, weights: "PocketWeights") -> None:
         """Build the networks from an opened model folder; raises `IntegrityError`."""
@@ -59,8 +62,12 @@ class PocketGenerator:
         self.sampling = _sampling_of(weights.folder)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Self:
-        """Read a pocket model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
+    def load(cls, folder: Path | None = None, settings: GeneratorSettings = DEFAULTS) -> Self:
+        """Read a pocket model folder (None: the bundled one). It has no settings but those of its card.
+
+        Raises `ModelMissing`, `IntegrityError`, and `UsageError` for any setting.
+        """
+        settings.only(cls.name)
         import torch
 
         # for more threads than one the networks are too small: 7 x the CPU time was seen, and no gain
@@ -77,6 +84,8 @@ class PocketGenerator:
             raise UsageError(f"the pocket model has no voice {voice!r}; its voices are {', '.join(VOICES)}")
         if prompt.audio is not None or prompt.text is None:
             raise UsageError("the pocket model speaks text only; give the prompt as text")
+        if prompt.later or prompt.exchanges:
+            raise UsageError("the pocket model reads a text aloud and answers nobody; conversations are for covo")
         said = self._say(prompt.text, VOICES.index(voice), mark, seed)
         tokens = Tokens(np.concatenate([part.ids for part in said]), TOKEN_RATE_HZ, CODEBOOK_SIZE)
         audio = self.decoder.decode(tokens, voice=voice, seed=seed)

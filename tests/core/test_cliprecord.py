@@ -13,6 +13,7 @@ from covoguard.core.cliprecord import (
     ClipMark,
     ClipPrompt,
     ClipRecord,
+    ClipReply,
     clip_line,
     read_clip_line,
 )
@@ -34,7 +35,9 @@ records = st.builds(
     sampling=st.dictionaries(names, numbers | whole | texts, max_size=3).map(lambda each: tuple(each.items())),
     mark=st.none() | st.builds(ClipMark, names, names, whole, names, st.none() | st.tuples(whole, whole, whole)),
     tokens=st.none() | st.lists(whole, max_size=5).map(tuple), token_rate_hz=st.none() | whole,
-    sample_rate_hz=st.none() | whole, duration_s=st.none() | numbers, check=st.none() | checks,
+    sample_rate_hz=st.none() | whole, duration_s=st.none() | numbers,
+    replies=st.lists(st.builds(ClipReply, texts, numbers, numbers, names), max_size=2).map(tuple),
+    check=st.none() | checks,
     error=st.none() | st.builds(ClipFailure, names, texts), tool_version=names,
 )  # fmt: skip
 

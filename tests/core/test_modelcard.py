@@ -71,13 +71,13 @@ def rewrite_card(folder, card):
     seal_model(folder)
 
 
-@pytest.mark.parametrize("kind", ["detector", "generator"])
+@pytest.mark.parametrize("kind", ["detector", "generator", "recoverer"])
 def test_a_card_names_its_part(folder, kind):
     rewrite_card(folder, {"id": "made-up", "version": "2", kind: "some", "weights": "w.bin"})
     model = open_model(folder)
     assert model.part == (kind, "some")
     model.check_part(kind, "some")
-    other = {"detector": "generator", "generator": "detector"}[kind]
+    other = {"detector": "generator", "generator": "recoverer", "recoverer": "detector"}[kind]
     for wrong in ((other, "some"), (kind, "different")):
         with pytest.raises(IntegrityError, match=f"a model of the {kind} some, not of the {' '.join(wrong)}"):
             model.check_part(*wrong)

@@ -22,8 +22,9 @@ from covoguard.core.markrecord import TokenMark
 from covoguard.core.modelcard import sha256_of_file
 from covoguard.core.records import Clip, Prompt
 from covoguard.generate.prompts import PromptList
-from covoguard.pipeline import clip_folder, generate, mark_evidence
-from covoguard.pipeline.generate import GenerationPlan, PayloadPlan, clip_seed, open_generation, reading_back
+from covoguard.pipeline import clip_check, clip_folder, generate, mark_evidence
+from covoguard.pipeline.clip_check import reading_back
+from covoguard.pipeline.generate import GenerationPlan, PayloadPlan, clip_seed, open_generation
 from covoguard.pipeline.mark_evidence import WrittenClip
 from covoguard.pipeline.marking import Marking, table_of
 
@@ -201,8 +202,8 @@ def test_a_short_or_weak_clip_is_too_short_and_no_failure(make):
     (short,) = make(PromptList.of_texts(["a"]), read_back=lambda path: found_in(path, **absent))
     assert short.check.status == "too_short"
     assert not short.is_failure
-    assert generate._judged(_written(-3.5), 20.0).status == "too_short"
-    assert generate._judged(_written(-2.5), 20.0).status == "mark_not_found"
+    assert clip_check._judged(_written(-3.5), 20.0).status == "too_short"
+    assert clip_check._judged(_written(-2.5), 20.0).status == "mark_not_found"
 
 
 def _written(log10_p):

@@ -15,7 +15,7 @@ from covoguard.detect.registry import SCORERS
 from covoguard.generate.pocket.model import BUNDLED
 from covoguard.generate.registry import GENERATORS
 from covoguard.pipeline import doctor
-from covoguard.pipeline.models import DEFAULT_DETECTOR, installed_models, load_scorer, model_page
+from covoguard.pipeline.models import DEFAULT_DETECTOR, generators_to_get, installed_models, load_scorer, model_page
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = {
@@ -59,8 +59,17 @@ def test_detectors_come_first_and_the_default_before_all():
         ("detector", DEFAULT_DETECTOR),
         ("detector", "lfcc-gmm"),
     ]
-    assert {each.name for each in installed if each.kind == "generator"} == set(GENERATORS.names())
+    to_get = generators_to_get()
+    assert {each.name for each in installed if each.kind == "generator"} == set(GENERATORS.names()) - set(to_get)
+    assert set(to_get) == {"covo", "server"}
     assert {each.name: each.path for each in installed}["pocket"] == BUNDLED
+
+
+def test_a_generator_that_must_be_got_says_how():
+    listed = CliRunner().invoke(models, ["list"])
+    assert "covo (generator): no model comes with covoguard; import a checkpoint" in listed.output
+    with pytest.raises(UsageError, match="models import covo"):
+        model_page("covo", None)
 
 
 def test_no_generator_is_called_as_a_detector_is():

@@ -6,12 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from covoguard.watermark.device import DeviceSlotGumbel
 from covoguard.watermark.payload import Payload
 from covoguard.watermark.sampling import (
     ContextGumbel,
     SlotGumbel,
-    StepWeights,
     audio_step,
     cluster_masses,
     ordinary_draw,
@@ -224,51 +222,6 @@ def test_cluster_masses_do_not_depend_on_the_order_of_summation():
     masses = cluster_masses(probs, cluster_of, 16)
     assert (cluster_masses(probs[:, order], cluster_of[order], 16) == masses).all()
     assert masses.sum(axis=1) == pytest.approx(1, abs=1e-5)
-
-
-def awkward_distributions(n):
-    """Sharp, full of equals and zeros, and flat."""
-    rng = np.random.default_rng(0)
-    sharp = rng.dirichlet(np.full(n, 0.05), 200)
-    rounded = np.round(sharp[100:], 2) + 1e-9
-    return (np.concatenate([sharp, rounded / rounded.sum(axis=1, keepdims=True), np.full((20, n), 1 / n)])).astype("f4")
-
-
-@pytest.fixture
-def torch_with_threads():
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    yield torch
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("levels", [1, 2])
-def test_numpy_and_torch_choose_the_same_with_any_number_of_threads(key_of, table_of, torch_with_threads, levels):
-    torch, n = torch_with_threads, 2048
-    mark = SlotGumbel.from_key(key_of(1), table_of(n, levels=levels, n_clusters=64), start_slot=4000)
-    probs = awkward_distributions(n)
-    slots = np.arange(len(probs))
-    ids = mark.sample(probs, slots)
-    on_device = DeviceSlotGumbel(mark)
-    assert on_device.scheme == mark.scheme
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        chosen = on_device.sample(torch.from_numpy(probs), slots)
-        assert chosen.dtype == torch.int32
-        assert (chosen.numpy() == ids).all()
-
-
-def test_torch_too_gives_the_lowest_of_equals(table_of):
-    torch = pytest.importorskip("torch")
-
-    class Even:
-        scheme, table = "even", table_of()
-
-        def weights(self, slot, n_rows):
-            return StepWeights(np.ones((n_rows, 12), np.float32), None)
-
-    probs = torch.tensor([[0.1] * 2 + [0.2] * 4 + [0.0] * 6])
-    assert DeviceSlotGumbel(Even()).sample(probs, 0).tolist() == [2]
 
 
 def test_one_step_is_what_it_always_was(key_of, table_of):

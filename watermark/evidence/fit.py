@@ -4,6 +4,8 @@ The evidence of a row is linear in the weights of its mixture, so the weights th
 maximum-likelihood mixture: expectation-maximisation (Dempster, Laird and Rubin 1977) climbs to it without a step size.
 """
 
+import math
+
 import numpy as np
 
 from ..table import Mixture
@@ -45,7 +47,7 @@ def _components(rows: TokenRows, tables: KeyTables, slots: IntArray, exponents: 
     if tables.cluster_bins is not None:
         clusters = steps[:, tables.cluster_bins[tables.table.cluster_of[code], slot]]
         ratios = clusters[:, None] * ratios[None]
-    flat = ratios.reshape(-1, len(row))
+    flat = ratios.reshape(math.prod(ratios.shape[:-1]), len(row))  # no code at all may be likely enough to count
     sums = np.stack([np.bincount(row, weight * each, len(rows)) for each in flat], axis=1) + rows.rest[:, None]
     return np.asarray(sums.reshape(len(rows), *ratios.shape[:-1]), np.float64)
 
