@@ -1,0 +1,1 @@
+"""Covo-Audio in our own code: language model, engine, decoder. No weight of it is bundled."""

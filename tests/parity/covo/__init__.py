@@ -1,0 +1,1 @@
+"""Comparison of our Covo-Audio with reference outputs."""
