@@ -5,19 +5,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ..core.errors import UsageError
+from ..core.generatorsettings import GeneratorSettings
 from ..core.keyring import KeyRing
 from ..core.keys import SecretKey
 from ..reports.text import printable
+from .generator_options import generator_options
 from .options import EXIT_NOT_ANALYSABLE, verbosity_options
 from .terminal import shows_progress
 
 if TYPE_CHECKING:
     from ..core.cliprecord import ClipRecord
+    from ..generate.prompts import PromptList
     from ..pipeline.generate import Generation, PayloadPlan
 
 DEFAULT_FOLDER = Path("generated")
@@ -45,15 +48,30 @@ def _payload(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     "--prompts",
     "prompts_file",
     metavar="FILE",
-    help="Prompts: text with one per line, .csv (text; optional voice, id) or .jsonl; - is standard input.",
+    help="Prompts: text with one per line, .csv (text; optional voice, id) or .jsonl (also sounds and conversations); "
+    "- is standard input.",
 )
-@click.option("--backend", help="Generator to use. Default: pocket, the bundled one.")
+@click.option(
+    "--audio-prompt",
+    "sounds",
+    multiple=True,
+    metavar="FILE",
+    help="A sound to answer, for generators that listen. May be repeated.",
+)
+@click.option("--backend", help="Generator to use: pocket (bundled, the default), covo or server.")
 @click.option(
     "--model",
     "model_folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Model folder to use instead of the bundled one.",
+)
+@click.option(
+    "--recoverer",
+    "recoverer_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Recoverer of the generator's tokens: its mark table marks, and it reads clips back (`covoguard recover`).",
 )
 @click.option("--voice", help="Voice of prompts that name none. Default: the generator's first.")
 @click.option("--key", "key_name", metavar="KEY", help="Mark under this key (id, beginning of one, or label).")
@@ -96,11 +114,14 @@ def _payload(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     help="Folder for clips and manifest: a new one, or that of the same command.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Manifest lines on standard output in place of the table.")
+@click.option("--no-self-test", is_flag=True, help="With a server: do not try first whether it marks.")
+@generator_options
 @verbosity_options
 def generate(
-    texts: tuple[str, ...], prompts_file: str | None, backend: str | None, model_folder: Path | None,
-    voice: str | None, key_name: str | None, no_mark: bool, payload: "PayloadPlan | None", seed: int | None,
-    takes: int, format_name: str, folder: Path, as_json: bool, quiet: bool,
+    texts: tuple[str, ...], prompts_file: str | None, sounds: tuple[str, ...], backend: str | None,
+    model_folder: Path | None, recoverer_folder: Path | None, settings: GeneratorSettings, voice: str | None,
+    key_name: str | None, no_mark: bool, payload: "PayloadPlan | None", seed: int | None, takes: int, format_name: str,
+    folder: Path, as_json: bool, no_self_test: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Make speech that carries a token-level mark, with a manifest of every clip.
 
@@ -123,28 +144,45 @@ def generate(
       covoguard generate --text "The meeting begins at nine." -o meeting
       covoguard generate --prompts lines.txt -n 3 --seed 7 -o corpus
       covoguard generate --prompts lines.csv --no-mark -o unmarked --json
+      covoguard generate --backend covo --model covo-chat --recoverer covo-ears --audio-prompt question.wav
     """
-    from ..generate.prompts import PromptList, read_prompts
-    from ..pipeline.generate import GenerationPlan, check_plan, load_generator, open_generation, reading_back
+    from ..pipeline.clip_check import marks_of, reading_back
+    from ..pipeline.generate import GenerationPlan, check_plan, load_generator, open_generation
+    from ..pipeline.server_check import check_marks_of
 
-    if bool(texts) == (prompts_file is not None):
-        raise UsageError("give what to say with either --text or --prompts")
     if no_mark and (key_name is not None or payload is not None):
         raise UsageError("--no-mark makes speech without a mark; leave out --key and --payload")
-    prompts = PromptList.of_texts(texts) if prompts_file is None else read_prompts(prompts_file)
+    prompts = _prompts(texts, prompts_file, sounds)
     ring = None if no_mark else KeyRing.open()
     if ring and key_name is not None:
         ring.find(key_name)  # an unknown key is told before the model takes seconds to load
-    generator = load_generator(backend, model_folder)
-    plan = GenerationPlan(voice, takes, seed, ".wav" if format_name == "wav" else ".flac", payload)
+    generator = load_generator(backend, model_folder, settings)
+    suffix: Literal[".flac", ".wav"] = ".wav" if format_name == "wav" else ".flac"
+    plan = GenerationPlan(voice, takes, seed, suffix, payload, settings)
     check_plan(plan, generator)  # and the rest before a first key is made
+    if not no_mark:
+        marks_of(generator, recoverer_folder)
     key = choose_key(ring, key_name, quiet=quiet) if ring else None
+    if key and not no_self_test:
+        check_marks_of(generator, key, recoverer_folder)
     with (
-        reading_back(generator, key, payload=payload is not None) as read_back,
-        open_generation(folder, prompts, generator, plan, key=key, read_back=read_back) as generation,
+        reading_back(generator, key, payload=payload is not None, recoverer=recoverer_folder) as read_back,
+        open_generation(
+            folder, prompts, generator, plan, key=key, read_back=read_back, recoverer=recoverer_folder
+        ) as generation,
     ):
         _run(generation, as_json=as_json, quiet=quiet)
     click.get_current_context().exit(EXIT_NOT_ANALYSABLE if generation.tally.failures else 0)
+
+
+def _prompts(texts: tuple[str, ...], prompts_file: str | None, sounds: tuple[str, ...]) -> "PromptList":
+    from ..generate.prompts import PromptList, read_prompts
+
+    if sum((bool(texts), prompts_file is not None, bool(sounds))) != 1:
+        raise UsageError("give what to say with one of --text, --prompts and --audio-prompt")
+    if prompts_file is not None:
+        return read_prompts(prompts_file)
+    return PromptList.of_texts(texts) if texts else PromptList.of_sounds(sounds)
 
 
 def choose_key(ring: KeyRing, name: str | None, *, quiet: bool) -> SecretKey:

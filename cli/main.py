@@ -29,6 +29,10 @@ COMMANDS = {
         "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
     ),
     "generate": ("generate", "Make speech that carries a token-level mark, with a manifest of every clip."),
+    "recover": (
+        "recover",
+        "Train what reads a model's speech tokens back from sound, so that its marks can be verified.",
+    ),
     "keys": ("keys", "Make, list and rotate the secret keys that speech is marked with."),
     "watermark": ("watermark", "Examine the token mark itself: whether it keeps its promises on your sound."),
     "demo": ("demo", "Show it all on this machine: make speech, damage it, look for the mark, and scan it."),

@@ -37,7 +37,7 @@ from .options import (
 from .terminal import shows_progress, with_progress
 
 if TYPE_CHECKING:
-    from ..pipeline.mark_evidence import MarkChecker
+    from ..pipeline.mark_evidence import ChecksMarks
 
 
 def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -136,7 +136,7 @@ def scan(
     click.get_current_context().exit(exit_code(tally, fail_on=fail_on, exit_zero=exit_zero))
 
 
-def _mark_checker(key_names: tuple[str, ...], all_keys: bool, model_folder: Path | None) -> "MarkChecker | None":
+def _mark_checker(key_names: tuple[str, ...], all_keys: bool, model_folder: Path | None) -> "ChecksMarks | None":
     """None where there are no keys; then nothing of the test is loaded."""
     keys = keys_to_test(KeyRing.open(), key_names, all_keys=all_keys)
     if not keys:

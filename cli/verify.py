@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,11 @@ import click
 from ..core.audio import DecodeLimits
 from ..core.errors import KeyMissing
 from ..core.keyring import KeyRing
+from ..core.keys import SecretKey
 from ..pipeline.crew import default_jobs
 from ..pipeline.key_choice import keys_to_test
-from ..pipeline.mark_evidence import DEFAULT_ALPHA, load_mark_checker
+from ..pipeline.ledger import LedgerChecker, read_ledger
+from ..pipeline.mark_evidence import DEFAULT_ALPHA, load_mark_checker, load_marking_table
 from ..pipeline.verify import verify as verify_sources
 from ..reports.formats import VERIFY_FORMATS
 from ..reports.outputs import Outputs
@@ -53,7 +56,14 @@ def _alpha(_ctx: click.Context, _parameter: click.Parameter, alpha: float) -> fl
     "model_folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder of the marked model, with its recoverer and mark table. Default: the bundled one.",
+    help="Folder of the marked model's recoverer, or of a model that holds one. Default: the bundled one.",
+)
+@click.option(
+    "--ledger",
+    "ledger_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Look files up in this manifest.jsonl too, and test the tokens that it recorded: evidence of its own kind.",
 )
 @click.option(
     "--payload",
@@ -82,19 +92,23 @@ def _alpha(_ctx: click.Context, _parameter: click.Parameter, alpha: float) -> fl
 @verbosity_options
 def verify(
     paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool,
-    key_names: tuple[str, ...], all_keys: bool, alpha: float, model_folder: Path | None, payload: bool, as_json: bool,
-    output_files: tuple[Path, ...], jobs: int | None, timeout_s: float, max_duration_s: float, fail_on: FailOn,
-    quiet: bool,
+    key_names: tuple[str, ...], all_keys: bool, alpha: float, model_folder: Path | None, ledger_file: Path | None,
+    payload: bool, as_json: bool, output_files: tuple[Path, ...], jobs: int | None, timeout_s: float,
+    max_duration_s: float, fail_on: FailOn, quiet: bool,
 ) -> None:  # fmt: skip
     """Tell whether files carry the token mark of your keys, how surely, and where.
 
     PATH is a file, a folder (searched to any depth), a glob, or - for the bytes of one file on standard
-    input. The answer comes from the sound alone: no manifest and no tag is read. Speed and offset are searched.
+    input. The answer comes from the sound alone: no tag and no file name is read. Speed and offset are searched.
 
-    Answers: present, absent, not_checked (too short, or silent). p is the probability, over random keys, that
-    sound not made with the key gives such evidence; it holds for any sound whatever and is corrected for all that
-    was searched. Present means that at least the listed seconds were sampled by the model under that key, not that
-    the message is authentic. Absent is no evidence of human speech.
+    With --ledger a second, separate answer is given for files that are byte for byte those that a generation
+    manifest lists: whether the tokens recorded there carry the mark. It is as trustworthy as whoever keeps the
+    manifest, and changes neither the answer from the sound nor the exit code.
+
+    Answers: present, absent, not_checked (too short, silent, or no recoverer for the model). p is the probability,
+    over random keys, that sound not made with the key gives such evidence; it holds for any sound whatever and is
+    corrected for all that was searched. Present means that at least the listed seconds were sampled by the model
+    under that key, not that the message is authentic. Absent is no evidence of human speech.
 
     \b
     Exit codes:
@@ -108,9 +122,11 @@ def verify(
       covoguard verify clip.mp3
       covoguard verify clips/ --key newsroom-eu --json
       covoguard verify published/ --all-keys -o marks.jsonl --fail-on not-present
+      covoguard verify --model my-recoverer call.wav
+      covoguard verify --ledger corpus/manifest.jsonl corpus/clips/
     """
     walks = input_walks(paths, files_from, null_separated, all_files)
-    keep_inputs([*paths, files_from or ""], output_files)
+    keep_inputs([*paths, files_from or "", str(ledger_file or "")], output_files)
     ring = KeyRing.open()
     keys = keys_to_test(ring, key_names, all_keys=all_keys)
     if not keys:
@@ -122,6 +138,7 @@ def verify(
         checker=load_mark_checker(keys, model_folder, alpha=alpha, payload=payload),
         limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
         jobs=jobs or default_jobs(),
+        ledger=_ledger_checker(ledger_file, model_folder, keys, alpha),
     )
     shown = "jsonl" if as_json else None if output_files else "table"
     watched = shows_progress(quiet=quiet, rows_on_terminal=shown is not None and sys.stdout.isatty())
@@ -132,6 +149,15 @@ def verify(
     if not quiet:
         _print_summary(tally, time.monotonic() - started, output_files, sum(walk.skipped_files for walk in walks))
     click.get_current_context().exit(exit_code(tally, fail_on))
+
+
+def _ledger_checker(
+    file: Path | None, model_folder: Path | None, keys: Sequence[SecretKey], alpha: float
+) -> LedgerChecker | None:
+    """None where no ledger is given."""
+    if file is None:
+        return None
+    return LedgerChecker(read_ledger(file), load_marking_table(model_folder), keys, alpha=alpha)
 
 
 def exit_code(tally: MarkTally, fail_on: FailOn) -> int:

@@ -16,7 +16,7 @@ from ..core.records import Evidence, ScoredSegment
 from ..core.scanrecord import DetectorResult, InputFacts, Marks, QualityFacts, RecordError, Timing
 
 if TYPE_CHECKING:
-    from .mark_evidence import MarkChecker
+    from .mark_evidence import ChecksMarks
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FileAnalyser:
     """
 
     def __init__(
-        self, scorer: Scorer, limits: DecodeLimits, voice_activity: VoiceActivity, marks: "MarkChecker | None" = None
+        self, scorer: Scorer, limits: DecodeLimits, voice_activity: VoiceActivity, marks: "ChecksMarks | None" = None
     ) -> None:
         """Starts nothing yet. `marks` None: marks are not looked for."""
         self._scorer = scorer

@@ -61,7 +61,7 @@ def _mark_evidence(mark: TokenMark) -> Evidence:
     log10_p = mark.log10_p
     return Evidence(
         kind="token_mark",
-        method=mark.recoverer,
+        method=mark.recoverer or "no_recoverer",
         status=mark.status,
         score=None if log10_p is None else -log10_p,
         p_value=None if log10_p is None else 10.0**log10_p,

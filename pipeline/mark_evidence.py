@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from ..core.audio import AudioReader, open_input
-from ..core.errors import IntegrityError, KeyMissing
+from ..core.errors import IntegrityError, KeyMissing, ModelMissing, UsageError
 from ..core.keys import SecretKey
 from ..core.markrecord import KeyReading, MarkAlignment, MarkedSpan, MarkPayload, MarkStatus, TokenMark
+from ..core.modelcard import CHECKSUMS_NAME, ModelFolder, open_model
 from ..core.protocols import TokenRecoverer
 from ..core.rates import TOKEN_RATE_HZ
 from ..core.records import Audio, Posteriors
@@ -32,10 +34,21 @@ TABLE_NAME = "mark_table.json"
 """Where a model folder keeps its mark table."""
 DEFAULT_ALPHA = 1e-6
 """Probability of a false alarm that a reading allows itself per file, over random keys."""
-KEPT_KEY_TABLES = 64
-"""Expanded keys held in memory, about 8 MiB each; of more keys, each is expanded again for every file."""
+RECOVERER_FOLDER = "recoverer"
+"""Where the folder of a generator may keep its recoverer's own folder."""
+KEPT_KEY_BYTES = 512 << 20
+"""Expanded keys held in memory: 64 for 1024 codes, 4 for 16384. Of more, each is expanded again for every file."""
+NO_RECOVERER = "no_recoverer"
 SILENCE_PEAK = 2.0**-15
 """One step of 16-bit sound: below it there is nothing to read."""
+
+
+class ChecksMarks(Protocol):
+    """What looks for marks in sound, or says why it cannot."""
+
+    def check(self, audio: Audio) -> TokenMark:
+        """The answer for sound at any rate."""
+        ...
 
 
 class MarkChecker:
@@ -71,7 +84,7 @@ class MarkChecker:
         self._table = table
         self._keys = tuple(keys)
         self._test = PresenceTest(table, alpha / len(keys))
-        self._key_tables = lru_cache(KEPT_KEY_TABLES)(self._prepared)
+        self._key_tables = lru_cache(kept_key_tables(table))(self._prepared)
 
     def check(self, audio: Audio) -> TokenMark:
         """The answer for sound at any rate; what is too short or silent comes back as `not_checked`."""
@@ -114,6 +127,27 @@ class MarkChecker:
         )
 
 
+class BlindChecker:
+    """Stands in where a model has no recoverer: every sound is `not_checked`, and says so."""
+
+    def __init__(self, model: ModelFolder, keys: Sequence[SecretKey], *, alpha: float = DEFAULT_ALPHA) -> None:
+        """`model` is that of the generator. Raises `KeyMissing` without a key."""
+        if not keys:
+            raise KeyMissing("there is no key to look for marks with; make one with `covoguard keys new`")
+        self.alpha = alpha
+        self._answer = TokenMark(
+            status="not_checked", reason=NO_RECOVERER, log10_alpha=math.log10(alpha), log10_p=None, log10_e=None,
+            log10_p_sharp=None, seconds_used=0.0, seconds_needed=None, spans=(),
+            keys=tuple(_unread(key, NO_RECOVERER) for key in keys), model=model.id,
+            table_sha256=table_of_folder(model).sha256 if TABLE_NAME in model.checksums else None,
+            recoverer=None, recoverer_sha256=None,
+        )  # fmt: skip
+
+    def check(self, audio: Audio) -> TokenMark:
+        """`not_checked`, whatever the sound."""
+        return self._answer
+
+
 class RecoveredPasses:
     """The posteriors of one sound by speed, each recovered once, when it is first asked for by any thread."""
 
@@ -142,9 +176,10 @@ class WrittenClip:
 
 
 def load_recoverer(folder: Path | None = None) -> TokenRecoverer:
-    """The recoverer of the model in `folder` (None: the bundled one).
+    """The recoverer in `folder`: a recoverer folder, or that of a generator that has one (None: the bundled one).
 
-    Raises `ModelMissing` and `IntegrityError` for a folder that is not whole.
+    Raises `UsageError` for the folder of a detector, `ModelMissing` (code `no_recoverer`) for a generator without a
+    recoverer, and `ModelMissing` or `IntegrityError` for a folder that is not whole.
     """
     import torch
 
@@ -152,23 +187,89 @@ def load_recoverer(folder: Path | None = None) -> TokenRecoverer:
 
     # --jobs is the parallelism; for more threads each, the networks are too small (7 x the CPU time was seen)
     torch.set_num_threads(1)
-    return PocketRecoverer.load(folder)
+    if folder is None:
+        return PocketRecoverer.load()
+    model = open_model(folder)
+    if model.part == ("generator", "pocket"):
+        return PocketRecoverer.load(folder)
+    return _frame_recoverer(model)
 
 
 def load_table(recoverer: TokenRecoverer) -> MarkTable:
     """The mark table of the recoverer's model. Raises `ModelMissing` and `IntegrityError`."""
-    return table_from_json(recoverer.model.read_bytes(TABLE_NAME), str(recoverer.model.path / TABLE_NAME))
+    return table_of_folder(recoverer.model)
+
+
+def table_of_folder(model: ModelFolder) -> MarkTable:
+    """The mark table in a folder. Raises `ModelMissing` and `IntegrityError`."""
+    return table_from_json(model.read_bytes(TABLE_NAME), str(model.path / TABLE_NAME))
+
+
+def load_marking_table(folder: Path | None = None) -> MarkTable:
+    """The table under which the model in `folder` (None: the bundled one) marks.
+
+    That of a generator's recoverer where it has one, else its own. Raises `ModelMissing` for a model without a table,
+    and as `open_model`.
+    """
+    if folder is None:
+        from ..generate.pocket.model import BUNDLED
+
+        folder = BUNDLED
+    return table_of_folder(open_model(recoverer_folder(folder) or folder))
+
+
+def recoverer_folder(folder: Path) -> Path | None:
+    """The recoverer's own folder inside that of a generator; None: there is none."""
+    inside = folder / RECOVERER_FOLDER
+    return inside if (inside / CHECKSUMS_NAME).is_file() else None
 
 
 def load_mark_checker(
     keys: Sequence[SecretKey], folder: Path | None = None, *, alpha: float = DEFAULT_ALPHA, payload: bool = False
-) -> MarkChecker:
-    """A checker of `keys` with the model in `folder` (None: the bundled one). Raises as its parts."""
-    recoverer = load_recoverer(folder)
+) -> MarkChecker | BlindChecker:
+    """A checker of `keys` with the model in `folder` (None: the bundled one).
+
+    For a generator without a recoverer it is one that checks nothing and says so. Raises as its parts.
+    """
+    try:
+        recoverer = load_recoverer(folder)
+    except ModelMissing as error:
+        if error.code != NO_RECOVERER or folder is None:
+            raise
+        return BlindChecker(open_model(folder), keys, alpha=alpha)
     return MarkChecker(recoverer, load_table(recoverer), keys, alpha=alpha, payload=payload)
 
 
-def check_written(path: Path, reader: AudioReader, checker: MarkChecker | None) -> WrittenClip:
+def kept_key_tables(table: MarkTable) -> int:
+    """How many expanded keys of this table are held in memory."""
+    return max(1, KEPT_KEY_BYTES // (2 * table.codebook_size * table.n_slots))
+
+
+def _frame_recoverer(model: ModelFolder) -> TokenRecoverer:
+    from ..generate.recovery.frames import FrameRecoverer
+
+    kind, name = model.part
+    if kind == "detector":
+        raise UsageError(f"{model.path}: a model of the detector {name}; give the folder of a generator or a recoverer")
+    if kind == "recoverer":
+        return FrameRecoverer(model)
+    inside = recoverer_folder(model.path)
+    if inside is None:
+        raise ModelMissing(
+            f"no recoverer for model {model.id} in {model.path}; train one with `covoguard recover train`, or verify "
+            "from the ledger",
+            code="no_recoverer",
+        )
+    recoverer = FrameRecoverer.load(inside)
+    if recoverer.for_model.model_sha256 != model.model_sha256:
+        raise IntegrityError(
+            f"{inside}: reads the tokens of {recoverer.for_model.id}, not of {model.id} in {model.path}; "
+            "train one for this model, or remove the folder"
+        )
+    return recoverer
+
+
+def check_written(path: Path, reader: AudioReader, checker: ChecksMarks | None) -> WrittenClip:
     """Read back a clip that has just been written: its hash, its seconds, and its mark (checker None: not looked for).
 
     Raises `InputError` when it cannot be read or decoded.

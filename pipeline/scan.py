@@ -22,7 +22,7 @@ from .seen import SeenFiles
 from .worker import RunFacts, Worker, depends_on_bytes
 
 if TYPE_CHECKING:
-    from .mark_evidence import MarkChecker
+    from .mark_evidence import ChecksMarks
 
 
 def scan(
@@ -33,7 +33,7 @@ def scan(
     limits: DecodeLimits,
     jobs: int,
     case: Case | None = None,
-    marks: "MarkChecker | None" = None,
+    marks: "ChecksMarks | None" = None,
 ) -> Generator[ScanRecord]:
     """Records of `sources` in their order, as they become ready. Close the generator to stop early.
 

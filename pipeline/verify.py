@@ -14,7 +14,8 @@ from ..core.verifyrecord import VERIFY_SCHEMA_VERSION, VerifyRecord, VerifyTimin
 from .analysis import with_source
 from .crew import Crew, MakeRecord
 from .inputs import Source, open_source
-from .mark_evidence import MarkChecker
+from .ledger import LedgerChecker
+from .mark_evidence import ChecksMarks
 from .run import new_run_id, this_tool
 from .worker import as_record_error, internal_error
 
@@ -22,10 +23,16 @@ logger = logging.getLogger(__name__)
 
 
 def verify(
-    sources: Iterable[Source], *, checker: MarkChecker, limits: DecodeLimits, jobs: int
+    sources: Iterable[Source],
+    *,
+    checker: ChecksMarks,
+    limits: DecodeLimits,
+    jobs: int,
+    ledger: LedgerChecker | None = None,
 ) -> Generator[VerifyRecord]:
     """Records of `sources` in their order, as they become ready. Close the generator to stop early.
 
+    `ledger` is looked into for each file's hash as well (None: there is none); what it says stands by itself.
     A file that cannot be read is a record with an error; only what concerns every file (a model that is missing
     or damaged) is raised.
     """
@@ -34,7 +41,7 @@ def verify(
     @contextmanager
     def verifying() -> Iterator[MakeRecord[VerifyRecord]]:
         with AudioReader(limits) as reader:
-            yield _Verifier(run_id, tool, checker, reader).record
+            yield _Verifier(run_id, tool, checker, reader, ledger).record
 
     with Crew(sources, jobs, verifying) as crew:
         yield from crew.records()
@@ -46,20 +53,23 @@ class _Verifier:
 
     run_id: str
     tool: Tool
-    checker: MarkChecker
+    checker: ChecksMarks
     reader: AudioReader
+    ledger: LedgerChecker | None
 
     def record(self, seq: int, source: Source) -> VerifyRecord:
         """The record of one source. Raises only what concerns every file."""
         blank = VerifyRecord(
             VERIFY_SCHEMA_VERSION, self.run_id, seq, path_facts(source.path), None, None, VerifyTiming(), self.tool
         )
-        facts = blank.input
+        facts, listed = blank.input, None
         try:
             started = time.perf_counter()
             with open_source(source) as opened:
                 facts = replace(facts, sha256=opened.sha256, size_bytes=opened.size_bytes)
-                record = self._verified(replace(blank, input=facts), opened, started)
+                hashed_at = time.perf_counter()
+                listed = self.ledger.check(opened.sha256) if self.ledger else None
+                record = self._verified(replace(blank, input=facts, ledger=listed), opened, hashed_at - started)
             json_line(record)  # a number that JSON cannot hold is a failure of this file, here
             return record
         except InputError as error:
@@ -69,12 +79,12 @@ class _Verifier:
         except Exception as error:
             logger.info("failure on %s", source.path, exc_info=True)
             failure = internal_error(error)
-        return replace(blank, input=facts, error=as_record_error(failure, source.path))
+        return replace(blank, input=facts, error=as_record_error(failure, source.path), ledger=listed)
 
-    def _verified(self, record: VerifyRecord, opened: OpenedInput, started: float) -> VerifyRecord:
-        hashed_at = time.perf_counter()
+    def _verified(self, record: VerifyRecord, opened: OpenedInput, hash_s: float) -> VerifyRecord:
+        opened_at = time.perf_counter()
         decoded = self.reader.read(opened)
         decoded_at = time.perf_counter()
         token_mark = self.checker.check(decoded.audio)
-        timing = VerifyTiming(hashed_at - started, decoded_at - hashed_at, time.perf_counter() - decoded_at)
+        timing = VerifyTiming(hash_s, decoded_at - opened_at, time.perf_counter() - decoded_at)
         return replace(record, input=with_source(record.input, decoded.facts), token_mark=token_mark, timing=timing)

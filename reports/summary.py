@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..core.ledgerrecord import LEDGER_STATUSES, LedgerStatus
 from ..core.markrecord import MARK_STATUSES, MarkStatus
 from ..core.records import VERDICT_LABELS, VerdictLabel
 from ..core.scanrecord import ScanRecord
@@ -14,6 +15,10 @@ WHAT_P_MEANS = (
     "absent: no evidence of a mark, which is no evidence of human speech.",
 )
 """What a reader of mark results must know."""
+WHAT_A_LEDGER_SAYS = (
+    "ledger: present: the file is byte for byte one that the ledger lists, and the tokens recorded there carry the "
+    "mark. It is as trustworthy as whoever keeps the ledger, and says nothing of the sound itself."
+)
 
 
 class Tally:
@@ -51,10 +56,13 @@ class MarkTally:
         self.files = 0
         self.errors = 0
         self.marks: Counter[MarkStatus] = Counter()
+        self.ledger: Counter[LedgerStatus] = Counter()
 
     def add(self, record: VerifyRecord) -> None:
         """Count one record."""
         self.files += 1
+        if record.ledger is not None:
+            self.ledger[record.ledger.status] += 1
         if record.token_mark is None:
             self.errors += 1
         else:
@@ -93,6 +101,9 @@ def mark_summary_lines(tally: MarkTally, elapsed_s: float) -> list[str]:
     if tally.marks:
         lines += WHAT_P_MEANS
         lines.append("* sharp: a closer estimate of p by saddlepoint approximation, not certified; it decides nothing.")
+    if tally.ledger:
+        lines.append(_counts("ledger", [(status, tally.ledger[status]) for status in LEDGER_STATUSES]))
+        lines.append(WHAT_A_LEDGER_SAYS)
     return lines
 
 

@@ -6,6 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..core.ledgerrecord import LedgerReading
 from ..core.markrecord import KeyReading, MarkPayload, TokenMark
 from ..core.verifyrecord import VerifyRecord
 from .page import TextPage
@@ -55,17 +56,35 @@ def _number(log10: float | None) -> str:
 
 def _details(record: VerifyRecord) -> list[str]:
     """What a line has no room for."""
+    ledger = [_listed(record.ledger)] if record.ledger is not None else []
     if record.error is not None:
-        return [f"{record.error.code}: {printable(record.error.message)}"]
-    mark = record.token_mark
-    if mark is None:
-        return []
+        return [f"{record.error.code}: {printable(record.error.message)}", *ledger]
+    return [*_mark_details(record.token_mark), *ledger] if record.token_mark is not None else ledger
+
+
+def _mark_details(mark: TokenMark) -> list[str]:
     lines = [_found(key, mark) for key in mark.keys if key.status == "present"]
-    if mark.reason is not None:
+    if mark.reason == "no_recoverer":
+        lines.append(f"no recoverer for model {printable(mark.model)}: see `covoguard explain no_recoverer`")
+    elif mark.reason is not None:
         lines.append(f"{mark.reason}: see `covoguard explain {mark.reason}`")
     if mark.status != "present" and mark.seconds_needed is not None and mark.seconds_needed > mark.seconds_used:
         lines.append(f"short: a mark would need about {mark.seconds_needed:.1f} s of marked speech to be certain")
     return lines
+
+
+def _listed(ledger: LedgerReading) -> str:
+    """What the ledger says, named as evidence of its own kind."""
+    if ledger.status == "not_listed":
+        return "ledger: not listed there"
+    where = f"ledger, line {ledger.line}: byte for byte clip {printable(str(ledger.clip_id))}"
+    if ledger.reason is not None:
+        return f"{where}; not tested: see `covoguard explain {ledger.reason}`"
+    found = [key for key in ledger.keys if key.status == "present"]
+    if not found:
+        return f"{where}; its {ledger.tokens} recorded tokens carry no mark of these keys"
+    keys = ", ".join(f"key {key.key_id} epoch {key.epoch}, log10 p {_number(key.log10_p)}" for key in found)
+    return f"{where}; its {ledger.tokens} recorded tokens carry the mark of {keys}"
 
 
 def _found(key: KeyReading, mark: TokenMark) -> str:

@@ -1,4 +1,4 @@
-"""What the recoverer hears: log-mel frames that forget level and channel, but not the voice's movements."""
+"""What a recoverer hears: log-mel frames that forget level and channel, but not the voice's movements."""
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,6 @@ def _local(values: Tensor) -> Tensor:
 def _local_bands(values: Tensor) -> Tensor:
     half = _NORMALISED_OVER_FRAMES // 2
     padded = nn.functional.pad(values.cumsum(1), (0, 0, 1, 0))
-    index = torch.arange(values.shape[1])
+    index = torch.arange(values.shape[1], device=values.device)
     low, high = (index - half).clamp(min=0), (index + half + 1).clamp(max=values.shape[1])
     return (padded[:, high] - padded[:, low]) / (high - low)[:, None]

@@ -5,8 +5,9 @@ damage. Sampled tokens are less smooth than a corpus; a recoverer that never hea
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,9 +102,86 @@ def losses(network: RecovererNetwork, batch: tuple[Tensor, Tensor, Tensor]) -> t
     flat = ids.flatten()
     code_loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), flat, ignore_index=-100)
     known = ~torch.isnan(bits)
-    error = (surprisal.float()[known] - bits[known]).abs().mean() if known.any() else torch.zeros(())
+    error = (surprisal.float()[known] - bits[known]).abs().mean() if known.any() else code_loss.new_zeros(())
     right = (logits.argmax(-1).flatten() == flat)[flat >= 0].float().mean()
     return code_loss, error, right
+
+
+class RecovererTraining:
+    """A training run of `steps` batches of crops that can be stopped after any step and gone on with elsewhere.
+
+    On a CPU the weights at the end are the same to the last bit, however often it was stopped.
+    """
+
+    def __init__(
+        self,
+        network: RecovererNetwork,
+        pairs: Sequence[Pair],
+        steps: int,
+        seed: int,
+        *,
+        peak_rate: float = 2e-3,
+        batch: int = BATCH,
+        device: str = "cpu",
+    ) -> None:
+        """`peak_rate` is the highest learning rate, `batch` the crops per step, `device` torch's name of the place."""
+        self.step = 0
+        self.running = np.zeros(3)
+        """Code loss, error of the surprisal and share right of the latest batches, smoothed over about 50."""
+        self.network = network.to(device).train()
+        self._pairs = pairs
+        self._steps = steps
+        self._peak_rate = peak_rate
+        self._batch = batch
+        self._device = torch.device(device)
+        self._rng = np.random.default_rng(seed)
+        self._optimiser = torch.optim.AdamW(network.parameters(), lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps are taken."""
+        return self.step >= self._steps
+
+    def advance(self) -> None:
+        """One batch, one step."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._peak_rate * _rate_at(self.step, self._steps)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            mel, ids, bits = batch_of(self._pairs, self._rng, self._batch)
+            batch = tuple(part.to(self._device) for part in (obscured(mel, self._rng), ids, bits))
+            code_loss, error, right = losses(self.network, (batch[0], batch[1], batch[2]))
+        self._optimiser.zero_grad()
+        (code_loss + SURPRISAL_WEIGHT * error).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimiser.step()
+        self.running += 0.02 * (np.array([code_loss.item(), error.item(), right.item()]) - self.running)
+        self.step += 1
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the rest of the run depends on: tensors by name, and JSON values."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for index, moments in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        about = {"step": self.step, "running": self.running.tolist(), "rng": self._rng.bit_generator.state}
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, about
+
+    def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave. Raises `ValueError` for the state of another run's network."""
+        try:
+            network = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+            self.network.load_state_dict(network)
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in tensors.items():
+                if name.startswith("optimiser."):
+                    _, index, moment = name.split(".")
+                    moments.setdefault(int(index), {})[moment] = value
+            groups = self._optimiser.state_dict()["param_groups"]
+            self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+            self._rng.bit_generator.state = about["rng"]
+            self.running = np.array(about["running"], dtype=np.float64)
+            self.step = int(about["step"])
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise ValueError(f"not the state of this training run ({str(error).splitlines()[0]})") from error
 
 
 def train_recoverer(
@@ -121,29 +199,20 @@ def train_recoverer(
     `network` goes on from its weights (None: a new one); `report` is told losses and accuracy every 250 steps.
     """
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     network = network or RecovererNetwork()
-    network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / 150) * max(0.01, min(1.0, 1.3 * (1 - step / steps)))
-    )
+    training = RecovererTraining(network, pairs, steps, seed, peak_rate=peak_rate)
     check = batch_of(held_out, np.random.default_rng(1), size=64)
-    running = np.zeros(3)
-    for step in range(steps):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            mel, ids, bits = batch_of(pairs, rng)
-            code_loss, error, right = losses(network, (obscured(mel, rng), ids, bits))
-        optimiser.zero_grad()
-        (code_loss + SURPRISAL_WEIGHT * error).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        running += 0.02 * (np.array([code_loss.item(), error.item(), right.item()]) - running)
-        if step % 250 == 249:
+    while not training.is_done:
+        training.advance()
+        if training.step % 250 == 0:
             network.eval()
             with torch.no_grad():
                 held = [float(value) for value in losses(network, check)]
             network.train()
-            report(f"{step + 1} train {np.round(running, 3)} held out {np.round(held, 3)}")
+            report(f"{training.step} train {np.round(training.running, 3)} held out {np.round(held, 3)}")
     return network.eval()
+
+
+def _rate_at(step: int, steps: int) -> float:
+    """Share of the highest learning rate: up over 150 steps, level, then down over the last three quarters."""
+    return min(1.0, (step + 1) / min(150, max(1, steps // 5))) * max(0.01, min(1.0, 1.3 * (1 - step / steps)))
