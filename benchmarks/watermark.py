@@ -57,19 +57,22 @@ class Spoken:
 MarkMaker = Callable[[SecretKey, int], Any]
 
 
-def key_number(number: int) -> SecretKey:
-    """A key for measuring only, the same on every run."""
-    master = np.random.default_rng([77, number]).bytes(32)
+def key_number(number: int, seed: int = 0) -> SecretKey:
+    """A key for measuring only, the same on every run with `seed`."""
+    master = np.random.default_rng([77, seed, number]).bytes(32)
     return SecretKey("k" + f"{number:010x}", 1, master, created_utc="2026-01-01T00:00:00Z")
 
 
 def speak(
-    generator: PocketGenerator, count: int, seconds: float, make_mark: MarkMaker | None, seed: int
+    generator: PocketGenerator, count: int, seconds: float, make_mark: MarkMaker | None, seed: int, part: int
 ) -> list[Spoken]:
-    """`count` clips of at least `seconds`, each of as many held-out sentences as that takes."""
+    """`count` clips of at least `seconds`, each of as many held-out sentences as that takes.
+
+    `part` keeps the draws of several calls apart.
+    """
     _, sentences = domain_split(1)
-    rng = np.random.default_rng(seed)
-    keys = [key_number(n) for n in range(count)]
+    rng = np.random.default_rng([seed, part])
+    keys = [key_number(n, seed) for n in range(count)]
     marks = [make_mark(key, n) if make_mark else None for n, key in enumerate(keys)]
     voices = [n % len(VOICES) for n in range(count)]
     said: list[list[SampledTokens]] = [[] for _ in range(count)]
@@ -284,14 +287,15 @@ def measure_baselines(
     recoverer: PocketRecoverer,
     count: int,
     only: Sequence[str],
-    schemes: Sequence[str] = (),
+    schemes: Sequence[str],
+    seed: int,
 ) -> dict[str, Any]:
     """Every row for every published mark."""
     figures: dict[str, Any] = {}
     for baseline in baselines(table):
         if schemes and baseline.name not in schemes:
             continue
-        clips = speak(generator, count, 10.0, baseline.make, seed=4)
+        clips = speak(generator, count, 10.0, baseline.make, seed, part=4)
         rows = figures[baseline.name] = {}
         for name, attack in ATTACKS.items():
             if only and name not in only:
@@ -343,6 +347,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["ours", "special", "recovery", "baselines"])
     parser.add_argument("--only", nargs="*", default=[], help="rows, by name")
     parser.add_argument("--schemes", nargs="*", default=[], help="published marks, by name")
+    parser.add_argument("--seed", type=int, default=2, help="of sentences, keys and sampling")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -350,9 +355,10 @@ def main() -> None:
     table = table_of(generator.model)
     test = OurTest(table, recoverer)
     started = time.process_time()
-    clips = speak(generator, options.clips, 20.0, lambda key, n: slot_mark(key, table, n), seed=3)
+    clips = speak(generator, options.clips, 20.0, lambda key, n: slot_mark(key, table, n), options.seed, part=3)
     figures: dict[str, Any] = {
         "model": generator.model.id,
+        "seed": options.seed,
         "table": table.sha256,
         "entropy_bits": round(float(np.mean([clip.entropy_bits for clip in clips])), 3),
     }
@@ -360,13 +366,13 @@ def main() -> None:
     if "ours" in options.parts:
         figures["ours"] = measure_ours(generator, test, clips, options.only)
     if "special" in options.parts:
-        unmarked = speak(generator, 8, 20.0, None, seed=9)
+        unmarked = speak(generator, 8, 20.0, None, options.seed, part=9)
         figures["special"] = measure_special(generator, test, recoverer, clips, unmarked)
     if "recovery" in options.parts:
         figures["recovery"] = recovery(generator, recoverer, clips[:40])
     if "baselines" in options.parts:
         figures["baselines"] = measure_baselines(
-            generator, table, recoverer, options.clips, options.only, options.schemes
+            generator, table, recoverer, options.clips, options.only, options.schemes, options.seed
         )
     figures["cpu_s"] = round(time.process_time() - started)
     if options.output:

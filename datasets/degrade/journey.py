@@ -100,9 +100,9 @@ def _noise(samples: Float32Array, rng: np.random.Generator, sounds: Sounds) -> F
 
 def _band(samples: Float32Array, rng: np.random.Generator, sounds: Sounds) -> Float32Array:
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.6:
         return telephone(samples)
-    if kind < 0.7:
+    if kind < 0.8:
         return low_pass(samples, float(rng.uniform(3200, 7500)))
     rate_hz = int(rng.choice([8_000, 11_025, 12_000]))
     narrow = soxr.resample(samples, DETECTOR_RATE_HZ, rate_hz)
@@ -124,11 +124,11 @@ def _codec(samples: Float32Array, rng: np.random.Generator, sounds: Sounds) -> F
 
 
 _STAGES: tuple[tuple[str, float, Stage], ...] = (
-    ("colour", 0.1, _colour),
-    ("room", 0.17, _room),
-    ("noise", 0.25, _noise),
-    ("band", 0.13, _band),
-    ("codec", 0.35, _codec),
+    ("colour", 0.08, _colour),
+    ("room", 0.15, _room),
+    ("noise", 0.23, _noise),
+    ("band", 0.21, _band),
+    ("codec", 0.33, _codec),
 )
 """In the order of a recording's life, each with its chance."""
 _CHANCES = np.array([chance for _, chance, _ in _STAGES])
