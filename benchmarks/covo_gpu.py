@@ -32,12 +32,12 @@ from covoguard.generate.covo.config import (
     LanguageShape,
     VocoderShape,
 )
-from covoguard.generate.covo.engine import Engine, Request
-from covoguard.generate.covo.flow import FlowTransformer
-from covoguard.generate.covo.language_model import CovoLanguageModel
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.token2wav import CovoDecoder, VoicePrompt
-from covoguard.generate.covo.vocoder import Vocoder
+from covoguard.generate.covo.decoding.engine import Engine, Request
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.language.language_model import CovoLanguageModel
+from covoguard.generate.covo.token2wav.decoder import CovoDecoder, VoicePrompt
+from covoguard.generate.covo.token2wav.flow import FlowTransformer
+from covoguard.generate.covo.token2wav.vocoder import Vocoder
 from covoguard.watermark.sampling import SlotGumbel
 from covoguard.watermark.table import MarkTable
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from covoguard.generate.covo.flow import FlowTransformer
-from covoguard.generate.covo.flow_layers import NORM_EPS, ROTARY_THETA, FlowBlock
+from covoguard.generate.covo.token2wav.flow import FlowTransformer
+from covoguard.generate.covo.token2wav.flow_layers import NORM_EPS, ROTARY_THETA, FlowBlock
 
 
 @torch.inference_mode()

@@ -29,7 +29,7 @@ COMMANDS = {
         "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
     ),
     "generate": ("generate", "Make speech that carries a token-level mark, with a manifest of every clip."),
-    "ask": ("ask", "Ask a model that listens about a sound; it answers in text."),
+    "ask": ("ask", "Ask a model that listens about a sound; it answers in text, with no speech."),
     "recover": (
         "recover",
         "Train what reads a model's speech tokens back from sound, so that its marks can be verified.",

@@ -28,12 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import CovoguardError, UsageError
 from ..core.modelcard import CARD_NAME, CHECKSUMS_NAME, open_model, sha256_of_file
-from ..generate.covo.licence import require_acceptance
+from ..generate.covo.checkpoint.licence import require_acceptance
 
 if TYPE_CHECKING:
-    from ..generate.covo.decoder_weights import DecoderWeights
-    from ..generate.covo.hub_folder import HubFolder
-    from ..generate.covo.voices import VoiceArrays
+    from ..generate.covo.checkpoint.decoder_weights import DecoderWeights
+    from ..generate.covo.checkpoint.hub_folder import HubFolder
+    from ..generate.covo.checkpoint.voices import VoiceArrays
 
 WEIGHTS_LIST = "weights.sha256"
 _VERSION_DIGITS = 12
@@ -73,8 +73,8 @@ def import_covo(source: str, options: ImportOptions) -> ImportedModel:
     Raises `UsageError` without the acceptance of the licence and for a folder that cannot be written, `ModelMissing`
     and `IntegrityError` that name the file and what is wrong with it.
     """
-    from ..generate.covo.decoder_weights import read_decoder_weights
-    from ..generate.covo.hub_folder import open_hub_folder, resolve_checkpoint
+    from ..generate.covo.checkpoint.decoder_weights import read_decoder_weights
+    from ..generate.covo.checkpoint.hub_folder import open_hub_folder, resolve_checkpoint
 
     require_acceptance(options.accept_licence)
     folder = resolve_checkpoint(source, download=options.download)
@@ -108,7 +108,7 @@ def import_covo(source: str, options: ImportOptions) -> ImportedModel:
 
 def _read_voices(hub: "HubFolder", named: Mapping[str, Path]) -> "dict[str, VoiceArrays]":
     """The voices in the checkpoint and those that are named; a name given twice means the named one."""
-    from ..generate.covo.voices import check_voice_name, read_voice, voice_folders
+    from ..generate.covo.checkpoint.voices import check_voice_name, read_voice, voice_folders
 
     folders = voice_folders(hub.path) | {check_voice_name(name): path for name, path in named.items()}
     return {name: read_voice(path, hub.decoder_config.flow) for name, path in sorted(folders.items())}
@@ -146,10 +146,10 @@ def _stage(
     to: Path,
 ) -> dict[str, Any]:
     """Write all that an import adds into the folder `to`, checksums last; -> the card."""
-    from ..generate.covo.card import covo_card
-    from ..generate.covo.checkpoint import DECODER_CONFIG_NAME, DECODER_NAME, VOICES_NAME
-    from ..generate.covo.prompt import SpecialIds, load_tokenizer
-    from ..generate.covo.voices import save_voices
+    from ..generate.covo.checkpoint.card import covo_card
+    from ..generate.covo.checkpoint.imported import DECODER_CONFIG_NAME, DECODER_NAME, VOICES_NAME
+    from ..generate.covo.checkpoint.voices import save_voices
+    from ..generate.covo.language.prompt import SpecialIds, load_tokenizer
 
     weights.save(to / DECODER_NAME)
     shutil.copyfile(hub.decoder_config_file, to / DECODER_CONFIG_NAME)

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from covoguard.generate.covo.checkpoint.expected_keys import decoder_keys, language_model_keys
 from covoguard.generate.covo.config import CovoConfig, DecoderConfig
-from covoguard.generate.covo.expected_keys import decoder_keys, language_model_keys
 from covoguard.pipeline.import_covo import ImportOptions, import_covo
 
 SPECIAL_TOKENS = (

@@ -6,6 +6,7 @@ which rounds nothing, and ties go to the lowest id explicitly, since `argmax` do
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,13 +14,33 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from ..core.protocols import TokenMark
-from .sampling import MASS_SCALE, SlotGumbel
 from .table import MarkTable
+from .weights import MASS_SCALE, StepWeights
 
 STREAMS_PER_UPLOAD = 256
 
 Stream = tuple[bytes, int]
 """A key's fingerprint and the number of one of its streams."""
+
+
+@runtime_checkable
+class SlotMark(Protocol):
+    """A mark seeded by slot, as `SlotGumbel` is: its streams depend on a token's place alone."""
+
+    table: MarkTable
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Equal for marks of one key under one table, whatever their slots."""
+        ...
+
+    def stream_at(self, slot: int) -> int:
+        """The number of the stream that marks position `slot`."""
+        ...
+
+    def stream_weights(self, streams: list[int]) -> StepWeights:
+        """The rows of these streams."""
+        ...
 
 
 class DeviceMarks:
@@ -44,13 +65,13 @@ class DeviceMarks:
     def put(self, row: int, mark: TokenMark | None, first_slot: int, positions: int) -> None:
         """Give `row` a mark (None: none any more) for its next `positions` tokens, from token `first_slot` of its file.
 
-        Raises `UsageError` for a mark that is no `SlotGumbel`, has another table, or for more positions than fit.
+        Raises `UsageError` for a mark that is no `SlotMark`, has another table, or for more positions than fit.
         """
         self._held[row] = ()
         self._marked[row] = False
         if mark is None:
             return
-        if not isinstance(mark, SlotGumbel) or mark.table != self._table:
+        if not isinstance(mark, SlotMark) or mark.table != self._table:
             raise UsageError(f"the mark {mark.scheme} differs in kind or table from the other marks of its batch")
         if positions > self._places.shape[1]:
             raise UsageError(f"a mark for {positions} tokens; this batch has room for {self._places.shape[1]}")
@@ -93,7 +114,7 @@ class _Pool:
         """Where `streams` lie."""
         return [self._place_of[stream] for stream in streams]
 
-    def fetch(self, mark: SlotGumbel, streams: Sequence[Stream], held: Sequence[Sequence[Stream]]) -> None:
+    def fetch(self, mark: SlotMark, streams: Sequence[Stream], held: Sequence[Sequence[Stream]]) -> None:
         """Expand and upload those of `streams` that are not here, forgetting none that is in `held`."""
         missing = [stream for stream in dict.fromkeys(streams) if stream not in self._place_of]
         if len(missing) > len(self._free):

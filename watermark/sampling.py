@@ -11,7 +11,6 @@ Call it after every other warper (temperature, top-k, top-p): what has probabili
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Never, Protocol, Self
 
@@ -23,15 +22,13 @@ from ..core.records import Float32Array, Int32Array
 from .payload import Payload, encode, payload_plan
 from .stream import Float64Array, SubkeySource, payload_stream, slot_uniforms
 from .table import MarkTable
+from .weights import MASS_SCALE, StepWeights
 
 if TYPE_CHECKING:
     import torch
 
     from .device import DeviceMarks
 
-MASS_SCALE = 2.0**48
-"""Cluster masses are sums of p rounded to multiples of 1 / this: each partial sum is then exact in float64, so
-the order of summation cannot matter."""
 MAX_SUM_ERROR = 0.01
 CACHED_ROWS = 512
 """Weight rows kept per level (32 MiB for a codebook of 16384)."""
@@ -78,14 +75,6 @@ def check_probs(probs: Float32Array, codebook_size: int) -> Float32Array:
     if not ((checked >= 0).all() and (np.abs(totals - 1) <= MAX_SUM_ERROR).all()):
         raise ValueError("probabilities must not be negative and must sum to 1; apply softmax and all warpers first")
     return checked
-
-
-@dataclass(frozen=True, eq=False)
-class StepWeights:
-    """The secret weights of one step: `token` (b, codebook), and for two levels `cluster` (b, n_clusters)."""
-
-    token: Float32Array = field(repr=False)
-    cluster: Float32Array | None = field(repr=False)
 
 
 def choose(probs: Float32Array, weights: StepWeights, table: MarkTable) -> Int32Array:
@@ -137,11 +126,11 @@ class SlotGumbel:
         checked = check_probs(probs, self.table.codebook_size)
         return choose(checked, self.weights(slot, len(checked)), self.table)
 
-    def weights(self, slot: Slots, n_rows: int) -> "StepWeights":
+    def weights(self, slot: Slots, n_rows: int) -> StepWeights:
         """The weights that `sample` would use for `n_rows` rows at position `slot`, one number or (n_rows,)."""
         return self.stream_weights([self.stream_at(int(t)) for t in np.broadcast_to(slot, n_rows)])
 
-    def stream_weights(self, streams: list[int]) -> "StepWeights":
+    def stream_weights(self, streams: list[int]) -> StepWeights:
         """The weights of `streams`, one row each."""
         return self._streams.weights(streams)
 

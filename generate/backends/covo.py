@@ -20,14 +20,14 @@ from ..registry import GENERATORS
 if TYPE_CHECKING:
     import torch
 
-    from ..covo.chat import Chat
-    from ..covo.checkpoint import CovoCheckpoint
-    from ..covo.engine import Engine
-    from ..covo.language_model import CovoLanguageModel
-    from ..covo.prompt import PromptWriter
-    from ..covo.sampling import CovoSampling
+    from ..covo.checkpoint.imported import CovoCheckpoint
+    from ..covo.decoding.engine import Engine
+    from ..covo.decoding.sampling import CovoSampling
+    from ..covo.language.chat import Chat
+    from ..covo.language.language_model import CovoLanguageModel
+    from ..covo.language.prompt import PromptWriter
     from ..covo.speaker import CovoSpeaker
-    from ..covo.token2wav import CovoDecoder
+    from ..covo.token2wav.decoder import CovoDecoder
 
 CONTEXT_TOKENS = 8192
 """Places for one conversation, unless the model has fewer: about four minutes of talk with its answers."""
@@ -74,7 +74,7 @@ class CovoGenerator:
         """Open an imported checkpoint folder. Raises `ModelMissing` without one, and as `open_checkpoint`."""
         if folder is None:
             raise ModelMissing(f"no model of {cls.name} comes with covoguard; {cls.how_to_get}")
-        from ..covo.checkpoint import open_checkpoint
+        from ..covo.checkpoint.imported import open_checkpoint
 
         return cls(open_checkpoint(folder), settings)
 
@@ -95,7 +95,7 @@ class CovoGenerator:
         Raises as `generate`.
         """
         from ...core.records import Turn
-        from ..covo.chat import Wanted
+        from ..covo.language.chat import Wanted
         from ..covo.speaker import turn_seed
 
         chat, text = self._new_chat(text_only=True), ""
@@ -121,7 +121,7 @@ class CovoGenerator:
 
     @cached_property
     def _writer(self) -> "PromptWriter":
-        from ..covo.prompt import PromptWriter
+        from ..covo.language.prompt import PromptWriter
 
         return PromptWriter(self._checkpoint.tokenizer(), self._checkpoint.config, str(self.model.path))
 
@@ -140,8 +140,8 @@ class CovoGenerator:
         return min(CONTEXT_TOKENS, self._checkpoint.config.language.max_positions)
 
     def _engine_for(self, *, text_only: bool, rows: int) -> "Engine":
-        from ..covo.chat import stop_ids
-        from ..covo.engine import Engine
+        from ..covo.decoding.engine import Engine
+        from ..covo.language.chat import stop_ids
 
         ends = stop_ids(self._writer.special, text_only=text_only)
         return Engine(
@@ -153,8 +153,8 @@ class CovoGenerator:
         )
 
     def _new_chat(self, *, text_only: bool = False) -> "Chat":
-        from ..covo.chat import Chat
-        from ..covo.system_texts import default_system_text
+        from ..covo.language.chat import Chat
+        from ..covo.language.system_texts import default_system_text
 
         return Chat(
             self.language_model,
@@ -206,7 +206,7 @@ class CovoGenerator:
 
 def sampling_of(settings: GeneratorSettings) -> "CovoSampling":
     """The official settings of later turns, with what the user changed. Raises `UsageError`."""
-    from ..covo.sampling import CovoSampling
+    from ..covo.decoding.sampling import CovoSampling
 
     official = CovoSampling()
     longest = settings.max_seconds

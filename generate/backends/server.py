@@ -17,7 +17,7 @@ from ...core.modelcard import ModelFolder, open_model
 from ...core.protocols import SpeechRequest, TokenMark
 from ...core.rates import COVO_RATE_HZ, TOKEN_RATE_HZ
 from ...core.records import Clip, Prompt, Recipe, Reply, Tokens
-from ..covo.sampling import CovoSampling
+from ..covo.decoding.sampling import CovoSampling
 from ..registry import GENERATORS
 from ..serving.connection import DEFAULT_LIMITS, Limits, ServerAddress, ServerConnection
 from ..serving.errors import ServerError

@@ -14,6 +14,9 @@ from .json_fields import JsonFields
 _MOST_LAYERS = 512
 CONV_EMBED_GROUPS = 16
 """Groups of the convolution that gives the flow transformer its sense of position."""
+CONV_EMBED_KERNEL = 31
+TIME_FEATURES = 256
+"""Sines and cosines of the flow's time."""
 
 
 @dataclass(frozen=True)

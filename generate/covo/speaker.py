@@ -18,11 +18,11 @@ from ...core.protocols import SpeechRequest
 from ...core.rates import TOKEN_RATE_HZ
 from ...core.records import HEARD, Audio, Clip, Float32Array, Int32Array, Recipe, Tokens, Turn
 from ...core.records import Reply as SpokenReply
-from .chat import Chat, Wanted
-from .engine import Engine
-from .requests import Reply, Request
-from .sampling import CovoSampling
-from .token2wav import CovoDecoder
+from .decoding.engine import Engine
+from .decoding.requests import Reply, Request
+from .decoding.sampling import CovoSampling
+from .language.chat import Chat, Wanted
+from .token2wav.decoder import CovoDecoder
 
 TALKS_PER_ROW = 2
 """Conversations in hand for each row of the engine, so that few rows stand still while the longest answer ends."""

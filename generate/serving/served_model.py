@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ...core.errors import IntegrityError
 from ...core.modelcard import ModelFolder
-from ..covo.system_texts import default_system_text
+from ..covo.language.system_texts import default_system_text
 
 TABLE_NAME = "mark_table.json"
 

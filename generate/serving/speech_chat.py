@@ -17,7 +17,7 @@ import numpy as np
 from ...core.errors import InputError, UsageError
 from ...core.rates import COVO_RATE_HZ, LATENT_RATE_HZ, SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
 from ...core.records import Audio, Int32Array, Prompt
-from ..covo.sampling import CovoSampling
+from ..covo.decoding.sampling import CovoSampling
 from .errors import ServerError
 from .mark_request import MarkRequest
 from .served_model import ServedModel

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from covoguard.cli.models import models
 from covoguard.core.errors import CovoguardError, IntegrityError, ModelMissing, UsageError
 from covoguard.core.modelcard import CHECKSUMS_NAME, sha256_of_file
-from covoguard.generate.covo.checkpoint import open_checkpoint
-from covoguard.generate.covo.licence import LICENCE
+from covoguard.generate.covo.checkpoint.imported import open_checkpoint
+from covoguard.generate.covo.checkpoint.licence import LICENCE
 from covoguard.pipeline import import_covo as importing
 from covoguard.pipeline.import_covo import ImportOptions, import_covo
 from covoguard.pipeline.models import model_page

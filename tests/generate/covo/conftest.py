@@ -9,13 +9,13 @@ from tokenizers import AddedToken
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
+from covoguard.generate.covo.checkpoint.expected_keys import decoder_keys, language_model_keys
 from covoguard.generate.covo.config import CovoConfig, DecoderConfig, EncoderShape, LanguageShape, VocoderShape
-from covoguard.generate.covo.expected_keys import decoder_keys, language_model_keys
-from covoguard.generate.covo.flow import FlowTransformer
-from covoguard.generate.covo.language_model import CovoLanguageModel
-from covoguard.generate.covo.prompt import PromptWriter
-from covoguard.generate.covo.token2wav import CovoDecoder, VoicePrompt
-from covoguard.generate.covo.vocoder import Vocoder
+from covoguard.generate.covo.language.language_model import CovoLanguageModel
+from covoguard.generate.covo.language.prompt import PromptWriter
+from covoguard.generate.covo.token2wav.decoder import CovoDecoder, VoicePrompt
+from covoguard.generate.covo.token2wav.flow import FlowTransformer
+from covoguard.generate.covo.token2wav.vocoder import Vocoder
 
 SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|begofcAUDIO|>", "<|cAUDIO|>", "<|endofcAUDIO|>")
 

@@ -3,10 +3,10 @@ import ast
 import pytest
 import torch
 
-from covoguard.generate.covo.audio_encoder import AudioAdapter
 from covoguard.generate.covo.config import CovoConfig, EncoderShape, LanguageShape
-from covoguard.generate.covo.features import FrontEnd, MelWindow
-from covoguard.generate.covo.language_model import WINDOWS_AT_ONCE, CovoLanguageModel
+from covoguard.generate.covo.language.audio_encoder import AudioAdapter
+from covoguard.generate.covo.language.features import FrontEnd, MelWindow
+from covoguard.generate.covo.language.language_model import WINDOWS_AT_ONCE, CovoLanguageModel
 
 OFFICIAL = CovoConfig(
     language=LanguageShape(168055, 3584, 18944, 28, 28, 4, 1e6, 1e-6, 131072),

@@ -6,11 +6,11 @@ import torch
 
 from covoguard.core.errors import InputError, UsageError
 from covoguard.core.records import Audio, Turn
-from covoguard.generate.covo.chat import Chat, Rounds, Wanted, stop_ids
-from covoguard.generate.covo.engine import Engine
-from covoguard.generate.covo.features import FrontEnd
-from covoguard.generate.covo.requests import Reply, Request
-from covoguard.generate.covo.sampling import CovoSampling
+from covoguard.generate.covo.decoding.engine import Engine
+from covoguard.generate.covo.decoding.requests import Reply, Request
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.language.chat import Chat, Rounds, Wanted, stop_ids
+from covoguard.generate.covo.language.features import FrontEnd
 
 SETTINGS = Wanted(CovoSampling(greedy=True, max_new_tokens=12), seed=0)
 DRAWN = Wanted(CovoSampling(max_new_tokens=12), seed=7)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from covoguard.core.errors import IntegrityError, ModelMissing, UsageError
 from covoguard.core.modelcard import seal_model
 from covoguard.core.records import Tokens
-from covoguard.generate.covo.checkpoint import DECODER_NAME, VOICES_NAME, open_checkpoint
+from covoguard.generate.covo.checkpoint.imported import DECODER_NAME, VOICES_NAME, open_checkpoint
 from covoguard.pipeline.import_covo import ImportOptions, import_covo
 
 

@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache
 
 from covoguard.core.errors import UsageError
-from covoguard.generate.covo.decode_step import DecodeStep, join_weights
+from covoguard.generate.covo.decoding.decode_step import DecodeStep, join_weights
 
 TOLERANCE = 5e-4
 PROMPTS = (3, 11, 20)

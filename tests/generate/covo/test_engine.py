@@ -10,9 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from covoguard.core.errors import IntegrityError, UsageError
-from covoguard.generate.covo.engine import Engine, Reply, Request
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.warpers import repetition_penalty, windowed_penalty
+from covoguard.generate.covo.decoding.engine import Engine, Reply, Request
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.decoding.warpers import repetition_penalty, windowed_penalty
 from covoguard.watermark.payload import Payload
 from covoguard.watermark.sampling import ContextGumbel, SlotGumbel
 from covoguard.watermark.table import MarkTable
@@ -108,8 +108,8 @@ def test_greedy_is_what_transformers_alone_gives_with_both_penalties(llm, backbo
 
 def test_the_reach_of_the_cache_changes_nothing(llm, monkeypatch):
     expected = answers(make_engine(llm), mixed_requests(llm))
-    monkeypatch.setattr("covoguard.generate.covo.engine.REACH_STEP", 16)
-    monkeypatch.setattr("covoguard.generate.covo.engine.CHECK_EVERY_STEPS", 3)
+    monkeypatch.setattr("covoguard.generate.covo.decoding.engine.REACH_STEP", 16)
+    monkeypatch.setattr("covoguard.generate.covo.decoding.engine.CHECK_EVERY_STEPS", 3)
     for got, reply in zip(answers(make_engine(llm, slots=2), mixed_requests(llm)), expected, strict=True):
         assert got.ids.tolist() == reply.ids.tolist()
 

@@ -9,6 +9,7 @@ from covo_checkpoint import config_json, decoder_json
 from safetensors import safe_open
 
 from covoguard.core.errors import IntegrityError
+from covoguard.generate.covo.checkpoint.expected_keys import check_shapes, decoder_keys, language_model_keys
 from covoguard.generate.covo.config import (
     CovoConfig,
     DecoderConfig,
@@ -17,10 +18,9 @@ from covoguard.generate.covo.config import (
     LanguageShape,
     VocoderShape,
 )
-from covoguard.generate.covo.expected_keys import check_shapes, decoder_keys, language_model_keys
-from covoguard.generate.covo.flow import FlowTransformer
-from covoguard.generate.covo.language_model import CovoLanguageModel
-from covoguard.generate.covo.vocoder import Vocoder
+from covoguard.generate.covo.language.language_model import CovoLanguageModel
+from covoguard.generate.covo.token2wav.flow import FlowTransformer
+from covoguard.generate.covo.token2wav.vocoder import Vocoder
 
 FULL_SIZE = CovoConfig(
     LanguageShape(168_055, 3584, 18_944, 28, 28, 4, 1e6, 1e-6, 131_072),

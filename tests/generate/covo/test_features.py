@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covoguard.core.errors import InputError
-from covoguard.generate.covo.features import (
+from covoguard.generate.covo.language.features import (
     EAR_RATE_HZ,
     FrontEnd,
     halved,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from covoguard.generate.covo.flow import FlowClip
-from covoguard.generate.covo.solver import Guidance, evaluation_times, solve
+from covoguard.generate.covo.token2wav.flow import FlowClip
+from covoguard.generate.covo.token2wav.solver import Guidance, evaluation_times, solve
 
 _SPEC = importlib.util.spec_from_file_location(
     "covo_reference_decoder", Path(__file__).parents[3] / "benchmarks" / "covo_reference_decoder.py"

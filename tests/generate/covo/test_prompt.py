@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covoguard.core.errors import IntegrityError, ModelMissing, UsageError
-from covoguard.generate.covo.prompt import PromptWriter, load_tokenizer
-from covoguard.generate.covo.system_texts import default_system_text
+from covoguard.generate.covo.language.prompt import PromptWriter, load_tokenizer
+from covoguard.generate.covo.language.system_texts import default_system_text
 
 SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|begofcAUDIO|>", "<|cAUDIO|>", "<|endofcAUDIO|>")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.step_sampling import SamplingRows, candidates_needed, step_uniforms
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.decoding.step_sampling import SamplingRows, candidates_needed, step_uniforms
 from covoguard.watermark.sampling import SlotGumbel
 from covoguard.watermark.table import MarkTable
 

@@ -3,7 +3,7 @@ import pytest
 
 from covoguard.core.errors import InputError, UsageError
 from covoguard.core.records import Tokens
-from covoguard.generate.covo.streaming import compare, difference, stream
+from covoguard.generate.covo.token2wav.streaming import compare, difference, stream
 
 IDS = np.random.default_rng(0).integers(0, 64, 47).astype(np.int32)
 

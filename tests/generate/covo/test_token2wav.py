@@ -4,7 +4,7 @@ import torch
 
 from covoguard.core.errors import InputError, UsageError
 from covoguard.core.records import Tokens
-from covoguard.generate.covo.token2wav import VoicePrompt
+from covoguard.generate.covo.token2wav.decoder import VoicePrompt
 
 
 def tokens(count, seed=0, codes=64):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from covoguard.generate.covo.config import VocoderShape
-from covoguard.generate.covo.vocoder import AntiAliasedSnake, CausalConv, Vocoder
+from covoguard.generate.covo.token2wav.vocoder import AntiAliasedSnake, CausalConv, Vocoder
 
 
 def plain_activation(activation, hidden):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from transformers import RepetitionPenaltyLogitsProcessor, TopKLogitsWarper, TopPLogitsWarper
 
 from covoguard.core.errors import UsageError
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.warpers import (
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.decoding.warpers import (
     REMOVED,
     ranked,
     repetition_penalty,

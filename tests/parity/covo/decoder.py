@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from covoguard.generate.covo.config import DecoderConfig
-from covoguard.generate.covo.flow import FlowClip, FlowPlan, FlowTransformer
-from covoguard.generate.covo.solver import Guidance, evaluation_times, solve
-from covoguard.generate.covo.token2wav import CovoDecoder, VoicePrompt
-from covoguard.generate.covo.vocoder import AntiAliasedSnake, Vocoder
+from covoguard.generate.covo.token2wav.decoder import CovoDecoder, VoicePrompt
+from covoguard.generate.covo.token2wav.flow import FlowClip, FlowPlan, FlowTransformer
+from covoguard.generate.covo.token2wav.solver import Guidance, evaluation_times, solve
+from covoguard.generate.covo.token2wav.vocoder import AntiAliasedSnake, Vocoder
 
 from .report import Report
 

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from covoguard.core.rates import COVO_RATE_HZ
-from covoguard.generate.covo.chat import Rounds, Wanted
 from covoguard.generate.covo.config import CovoConfig
-from covoguard.generate.covo.engine import Engine
-from covoguard.generate.covo.features import EAR_RATE_HZ, FrontEnd, MelWindow, reference_wave
-from covoguard.generate.covo.language_model import CovoLanguageModel
-from covoguard.generate.covo.requests import Reply, Request
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.warpers import repetition_penalty, windowed_penalty
+from covoguard.generate.covo.decoding.engine import Engine
+from covoguard.generate.covo.decoding.requests import Reply, Request
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.decoding.warpers import repetition_penalty, windowed_penalty
+from covoguard.generate.covo.language.chat import Rounds, Wanted
+from covoguard.generate.covo.language.features import EAR_RATE_HZ, FrontEnd, MelWindow, reference_wave
+from covoguard.generate.covo.language.language_model import CovoLanguageModel
 
 from .mel import LOG_MEL, WAVE, pcm
 from .report import Report

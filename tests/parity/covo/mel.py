@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from covoguard.core.rates import COVO_RATE_HZ
 from covoguard.generate.covo.config import CovoConfig
-from covoguard.generate.covo.features import EAR_RATE_HZ, FrontEnd, halved, reference_wave
+from covoguard.generate.covo.language.features import EAR_RATE_HZ, FrontEnd, halved, reference_wave
 
 from .report import Report
 

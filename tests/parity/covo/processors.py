@@ -7,8 +7,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from covoguard.generate.covo.sampling import CovoSampling
-from covoguard.generate.covo.warpers import ranked, repetition_penalty, top_k, top_p, windowed_penalty, with_temperature
+from covoguard.generate.covo.decoding.sampling import CovoSampling
+from covoguard.generate.covo.decoding.warpers import (
+    ranked,
+    repetition_penalty,
+    top_k,
+    top_p,
+    windowed_penalty,
+    with_temperature,
+)
 
 from .report import Report
 

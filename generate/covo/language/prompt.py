@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tokenizers import Tokenizer
 
-from ...core.errors import IntegrityError, ModelMissing, UsageError
-from .config import CovoConfig
+from ....core.errors import IntegrityError, ModelMissing, UsageError
+from ..config import CovoConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

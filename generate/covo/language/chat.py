@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...core.errors import UsageError
-from ...core.protocols import TokenMark
-from ...core.records import Turn
+from ....core.errors import UsageError
+from ....core.protocols import TokenMark
+from ....core.records import Turn
+from ..decoding.requests import History, Reply, Request
+from ..decoding.sampling import CovoSampling
 from .features import FrontEnd, mono_16k
 from .language_model import CovoLanguageModel
 from .prompt import PromptWriter, SpecialIds
-from .requests import History, Reply, Request
-from .sampling import CovoSampling
 
 
 def stop_ids(special: SpecialIds, *, text_only: bool) -> frozenset[int]:

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import CovoguardError, IntegrityError, UsageError
-from ...core.protocols import BatchMark, DeviceMark, TokenMark
+from ....core.errors import CovoguardError, IntegrityError, UsageError
+from ....core.protocols import BatchMark, DeviceMark, TokenMark
+from ..memory import require_room
 from .decode_step import DecodeStep, cached_shape
-from .memory import require_room
 from .requests import History, Reply, Request
 from .step_graphs import StepGraphs
 from .step_sampling import SamplingRows, candidates_needed

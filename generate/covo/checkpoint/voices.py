@@ -24,8 +24,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save
 
-from ...core.errors import IntegrityError, ModelMissing, UsageError
-from .config import FlowShape
+from ....core.errors import IntegrityError, ModelMissing, UsageError
+from ..config import FlowShape
 from .decoder_weights import read_array
 from .shards import read_tensors
 

@@ -6,16 +6,23 @@ before anything is loaded, so that a missing, unknown or wrongly shaped tensor i
 
 from collections.abc import Iterator, Mapping
 
-from ...core.errors import IntegrityError
-from .config import CONV_EMBED_GROUPS, CovoConfig, DecoderConfig, EncoderShape, FlowShape, LanguageShape, VocoderShape
+from ....core.errors import IntegrityError
+from ..config import (
+    CONV_EMBED_GROUPS,
+    CONV_EMBED_KERNEL,
+    TIME_FEATURES,
+    CovoConfig,
+    DecoderConfig,
+    EncoderShape,
+    FlowShape,
+    LanguageShape,
+    VocoderShape,
+)
 
 Shapes = dict[str, tuple[int, ...]]
 
 ADAPTER_INNER_WIDTH = 2048
 """Width between the two linear layers of an adapter stage, whatever the configuration."""
-CONV_EMBED_KERNEL = 31
-TIME_FEATURES = 256
-"""Sines and cosines of the flow's time."""
 FILTER_TAPS = 12
 """Of the filters around each activation of the vocoder."""
 _NAMED_AT_MOST = 10

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core.errors import UsageError
+from ....core.errors import UsageError
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, Qwen2ForCausalLM

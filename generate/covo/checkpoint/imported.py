@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...core.errors import ModelMissing
-from ...core.modelcard import CHECKSUMS_NAME, ModelFolder, open_model
+from ....core.errors import ModelMissing
+from ....core.modelcard import CHECKSUMS_NAME, ModelFolder, open_model
+from ..config import CovoConfig, DecoderConfig
+from ..json_fields import read_json
+from ..language.prompt import load_tokenizer
+from ..memory import require_room, usable_device, weight_bytes
 from .card import GENERATOR
-from .config import CovoConfig, DecoderConfig
 from .decoder_weights import LATENT_MEAN, LATENT_VARIANCE, kept_keys
 from .expected_keys import language_model_keys
 from .hub_folder import CONFIG_NAME
-from .json_fields import read_json
 from .licence import check_accepted
-from .memory import require_room, usable_device, weight_bytes
-from .prompt import load_tokenizer
 from .shards import check_tensor_files, find_shards, load_tensors, open_tensors
 from .voices import load_voices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from .language_model import CovoLanguageModel
-    from .token2wav import CovoDecoder, VoicePrompt
+    from ..language.language_model import CovoLanguageModel
+    from ..token2wav.decoder import CovoDecoder, VoicePrompt
 
 DECODER_CONFIG_NAME = "decoder_config.json"
 DECODER_NAME = "decoder.safetensors"
@@ -78,7 +78,7 @@ class CovoCheckpoint:
         `further_bytes` is what else must find room on the device: caches and the decoder. Raises `UsageError` for too
         little GPU memory, `IntegrityError` for files that do not hold this model.
         """
-        from .language_model import CovoLanguageModel
+        from ..language.language_model import CovoLanguageModel
 
         device = usable_device(device)
         shards = find_shards(self.folder.path)
@@ -107,9 +107,9 @@ class CovoCheckpoint:
 
         Raises as `language_model`.
         """
-        from .flow import FlowTransformer
-        from .token2wav import CovoDecoder
-        from .vocoder import Vocoder
+        from ..token2wav.decoder import CovoDecoder
+        from ..token2wav.flow import FlowTransformer
+        from ..token2wav.vocoder import Vocoder
 
         device = usable_device(device)
         path = self.folder.path / DECODER_NAME
@@ -133,7 +133,7 @@ class CovoCheckpoint:
     @cached_property
     def voices(self) -> "Mapping[str, VoicePrompt]":
         """The imported voice prompts, by name."""
-        from .token2wav import VoicePrompt
+        from ..token2wav.decoder import VoicePrompt
 
         if VOICES_NAME not in self.folder.checksums:
             return {}

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import CONV_EMBED_GROUPS, FlowShape
-from .expected_keys import CONV_EMBED_KERNEL, TIME_FEATURES
+from ..config import CONV_EMBED_GROUPS, CONV_EMBED_KERNEL, TIME_FEATURES, FlowShape
 
 ROTARY_THETA = 50_000.0
 NORM_EPS = 1e-6

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...core.errors import InputError, UsageError
-from ...core.records import Audio, Float32Array, Tokens
-from .config import DecoderConfig
+from ....core.errors import InputError, UsageError
+from ....core.records import Audio, Float32Array, Tokens
+from ..config import DecoderConfig
 from .flow import FlowClip, FlowTransformer
 from .solver import Guidance, evaluation_times, solve
 from .vocoder import Vocoder

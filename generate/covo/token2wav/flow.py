@@ -22,8 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import FlowShape
-from .expected_keys import CONV_EMBED_KERNEL
+from ..config import CONV_EMBED_KERNEL, FlowShape
 from .flow_layers import ConvEmbed, FlowBlock, Frames, OutputLayer, Span, TimeEmbedder
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...core.errors import IntegrityError, ModelMissing
-from .config import CovoConfig, DecoderConfig
+from ....core.errors import IntegrityError, ModelMissing
+from ..config import CovoConfig, DecoderConfig
+from ..json_fields import read_json
+from ..language.prompt import PromptWriter, load_tokenizer
 from .expected_keys import language_model_keys
-from .json_fields import read_json
-from .prompt import PromptWriter, load_tokenizer
 from .shards import INDEX_NAME, check_numbers, check_tensor_files, find_shards
 
 CONFIG_NAME = "config.json"

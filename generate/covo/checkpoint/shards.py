@@ -9,9 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ...core.errors import IntegrityError, ModelMissing
+from ....core.errors import IntegrityError, ModelMissing
+from ..json_fields import read_json
 from .expected_keys import check_shapes, named
-from .json_fields import read_json
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import VocoderShape
-from .expected_keys import FILTER_TAPS
+from ..checkpoint.expected_keys import FILTER_TAPS
+from ..config import VocoderShape
 
 _EDGE_KERNEL = 7
 """Of the first and of the last convolution."""

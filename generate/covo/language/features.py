@@ -26,12 +26,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...core.audio.limits import DecodeLimits
-from ...core.audio.resample import resample
-from ...core.errors import InputError
-from ...core.rates import COVO_RATE_HZ
-from ...core.records import Float32Array
-from .config import CovoConfig
+from ....core.audio.limits import DecodeLimits
+from ....core.audio.resample import resample
+from ....core.errors import InputError
+from ....core.rates import COVO_RATE_HZ
+from ....core.records import Float32Array
+from ..config import CovoConfig
 
 EAR_RATE_HZ = 16_000
 """Sample rate at which the encoder hears."""

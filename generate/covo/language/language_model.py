@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config import CovoConfig, LanguageShape
 from .audio_encoder import AudioAdapter, whisper_encoder
-from .config import CovoConfig, LanguageShape
 from .features import MelWindow
 
 WINDOWS_AT_ONCE = 8

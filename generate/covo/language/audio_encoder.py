@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .config import EncoderShape
-from .expected_keys import ADAPTER_INNER_WIDTH
+from ..checkpoint.expected_keys import ADAPTER_INNER_WIDTH
+from ..config import EncoderShape
 
 
 def whisper_encoder(shape: EncoderShape) -> Any:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from .config import CovoConfig, DecoderConfig
+from ..config import CovoConfig, DecoderConfig
+from ..decoding.sampling import CovoSampling
 from .expected_keys import Shapes, decoder_keys, language_model_keys
 from .licence import LICENCE
-from .sampling import CovoSampling
 
 MODEL_ID = "covo-audio-chat"
 GENERATOR = "covo"

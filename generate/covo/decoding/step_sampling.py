@@ -17,7 +17,7 @@ from .sampling import CovoSampling
 from .warpers import REMOVED, ranked, repetition_penalty, top_k, top_p, windowed_penalty, with_temperature
 
 if TYPE_CHECKING:
-    from ...core.protocols import BatchMark
+    from ....core.protocols import BatchMark
 
 SPARE_CANDIDATES = 14
 """Room for ids whose score equals the k-th best: bf16 logits have many equals, and all of them stay."""

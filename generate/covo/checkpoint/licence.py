@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.errors import UsageError
+from ....core.errors import UsageError
 
 LICENCE = "Covo-Audio licence: academic use only"
 """As it stands in the card of the model, and from there in the record of every clip."""

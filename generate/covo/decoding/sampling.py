@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from ...core.errors import UsageError
+from ....core.errors import UsageError
 
 
 @dataclass(frozen=True)

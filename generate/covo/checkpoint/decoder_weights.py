@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ...core.errors import IntegrityError, ModelMissing
-from .config import DecoderConfig
+from ....core.errors import IntegrityError, ModelMissing
+from ..config import DecoderConfig
 from .expected_keys import Shapes, check_shapes, decoder_keys, named
 
 LATENT_MEAN, LATENT_VARIANCE = "latent.mean", "latent.variance"

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import UsageError
-from ...core.rates import TOKEN_RATE_HZ
-from ...core.records import Audio, Float32Array, Tokens
-from .token2wav import CovoDecoder, Int64Array, VoicePrompt
+from ....core.errors import UsageError
+from ....core.rates import TOKEN_RATE_HZ
+from ....core.records import Audio, Float32Array, Tokens
+from .decoder import CovoDecoder, Int64Array, VoicePrompt
 
 _WINDOW_SAMPLES, _HOP_SAMPLES = 1024, 256
 _FLOOR = 1e-5

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ...core.errors import UsageError
-from ...core.protocols import TokenMark
-from ...core.records import Float32Array, Int32Array
+from ....core.errors import UsageError
+from ....core.protocols import TokenMark
+from ....core.records import Float32Array, Int32Array
 from .sampling import CovoSampling
 
 

@@ -1,0 +1,1 @@
+"""Ids out of the language model: sampling, marks, continuous batching."""

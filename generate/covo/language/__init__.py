@@ -1,0 +1,1 @@
+"""What the model hears and is told: sound and text to embeddings, turns to prompts."""

@@ -1,0 +1,1 @@
+"""Speech tokens to sound: flow matching transformer, vocoder, streaming."""
