@@ -19,6 +19,8 @@ SURE_S = 10.0
 WEAK_LOG10_P = -3.0
 """Evidence as strong as this shows that the mark is on, even where it is too little to be certain."""
 LENGTH_TOLERANCE_S = 1e-3
+SERVER = "server"
+"""The backend that marks elsewhere; its folder on this side is that of a recoverer."""
 RECOVERER_NAME = "recoverer"
 """Folder inside a generator's model folder where its recoverer is looked for, when none is named."""
 
@@ -42,7 +44,10 @@ def marks_of(generator: Generator, recoverer: Path | None = None) -> ModelFolder
             f"with `covoguard recover train --backend {generator.name}` and name it with --recoverer, or use --no-mark"
         )
     folder = open_model(recoverer or own)
-    if folder.card.get("for_model", {}).get("model_sha256") not in (None, model.model_sha256):
+    if TABLE_NAME not in folder.checksums:
+        raise ModelMissing(f"{folder.path}: no recoverer, since it has no {TABLE_NAME}; train one or name its folder")
+    made_for = (folder.card.get("for_model") or {}).get("model_sha256", folder.model_sha256)
+    if generator.name != SERVER and made_for != model.model_sha256:
         raise UsageError(f"{folder.path}: reads the tokens of another model than {model.id}; name its own recoverer")
     return folder
 

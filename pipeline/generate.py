@@ -26,15 +26,13 @@ from ..generate.registry import GENERATORS
 from ..reports.clip_csv import spreadsheet
 from ..reports.clip_summary import ClipTally
 from ..watermark.payload import Payload
-from .clip_check import ReadBack, check_on_disk, marks_of
+from .clip_check import SERVER, ReadBack, check_on_disk, marks_of
 from .clip_folder import CLIPS_NAME, ClipFolder, RunSettings, writing
 from .marking import Marking, table_of
 from .serving import remote_mark
 from .speech_jobs import PromptSounds, outcomes_of
 
 DEFAULT_BACKEND = "pocket"
-SERVER = "server"
-"""The backend that marks elsewhere."""
 _SEED_BITS = 53
 """A whole number of JSON that every reader keeps exact."""
 

@@ -55,6 +55,8 @@ def recoverer_card(
         "recoverer": FRAMES,
         "weights": WEIGHTS,
         "for_model": {"id": model.id, "model_sha256": model.model_sha256},
+        # what a server that runs the model must know stands with the mark table
+        **{name: model.card[name] for name in ("family", "serving") if name in model.card},
         "codebook_size": shape.codes,
         "settings": shape.to_card(),
         "summary": f"Reads the speech tokens of {model.id} back from sound, for the test of its token mark.",

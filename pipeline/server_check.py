@@ -7,8 +7,7 @@ from ..core.keys import SecretKey
 from ..core.protocols import BatchGenerator, Generator
 from ..core.records import Clip
 from ..generate.serving.self_test import check_server_marks
-from .clip_check import SURE_S, marks_of
-from .generate import SERVER
+from .clip_check import SERVER, SURE_S, marks_of
 from .mark_evidence import load_mark_checker
 from .marking import Marking, table_of
 from .serving import remote_mark

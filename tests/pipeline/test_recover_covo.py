@@ -61,6 +61,7 @@ def test_covos_tokens_are_read_from_sound_above_chance_and_the_mark_is_found_in_
         RecovererShape(CODES, width=64, blocks=1),
         RecovererPlan(pairs=48, steps=350, batch=4, fitted_clips=6), sounds=Sounds(), report=lambda line: None,
     )  # fmt: skip
+    assert card["serving"] == generator.model.card["serving"]
     top1 = card["measured"]["top1"]
     assert top1["clean"] > 4 / CODES
     assert top1["attack_mix"] > 3 / CODES

@@ -67,7 +67,7 @@ class Request:
             raise UsageError(
                 f"prompt and history of {self.prompt_tokens} tokens and a reply of up to "
                 f"{self.sampling.max_new_tokens} need {needed} places; a row has {max_tokens}: shorten the prompt or "
-                "lower max_new_tokens"
+                "lower max_new_tokens (--max-seconds)"
             )
 
 

@@ -81,7 +81,7 @@ class Rounds:
             raise UsageError(
                 f"the turn has {n} tokens, after {earlier} of earlier rounds, and its reply may have "
                 f"{sampling.max_new_tokens}; together at most {self._max_tokens}: give less text or sound, lower "
-                "max_new_tokens, or begin a new conversation"
+                "max_new_tokens (--max-seconds), or begin a new conversation"
             )
 
     @torch.no_grad()
