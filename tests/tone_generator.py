@@ -26,6 +26,8 @@ class ToneGenerator:
     """Says ten tokens per word, all equally likely; code c is a tone of 500 + 100 c Hz."""
 
     name = "tone"
+    kind = "speech-lm"
+    has_tokens = True
     voices = ("low", "high")
     rate_hz = RATE_HZ
     how_to_get = None
@@ -61,7 +63,9 @@ class ToneRecoverer:
         self.model = model
 
     def recover(self, audio, *, speed=1.0):
-        samples = audio.samples if speed == 1 else soxr.resample(audio.samples, RATE_HZ, RATE_HZ * speed)
+        samples = audio.samples
+        if audio.rate_hz != RATE_HZ * speed:
+            samples = soxr.resample(samples, audio.rate_hz, RATE_HZ * speed)
         n = len(samples) // 320
         cells = samples[: n * 320].reshape(n, 320)
         bins = np.abs(np.fft.rfft(cells))[:, 10 : 10 + 2 * CODES : 2]
