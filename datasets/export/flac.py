@@ -1,0 +1,47 @@
+"""Layout `flac`: a folder of clips and one table of all that is known of them.
+
+`clips/CLIP_ID.flac`, and `metadata.csv` and `metadata.parquet` with file, clip_id, label, duration_s and the other
+columns of a store.
+"""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...core.audio import write_audio
+from ..store import StoredClip
+from ..store.records import NO_NUMBER, NO_TEXT, StoreRow, to_values
+
+TABLE_NAME = "metadata"
+
+
+def write_flac(clips: Iterable[StoredClip], folder: Path) -> int:
+    """Write the layout into an empty folder; -> number of clips. Raises `OSError`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (folder / "clips").mkdir()
+    lines = []
+    for clip in clips:
+        name = f"clips/{clip.row.clip_id}.flac"
+        write_audio(folder / name, clip.audio.samples, clip.audio.rate_hz)
+        lines.append({"file": name, **table_line(clip.row)})
+    write_table(folder / f"{TABLE_NAME}.csv", lines)
+    pq.write_table(pa.Table.from_pylist(lines), folder / f"{TABLE_NAME}.parquet", compression="zstd")
+    return len(lines)
+
+
+def table_line(row: StoreRow) -> dict[str, Any]:
+    """A row as plain values; None: not known."""
+    values = {name: None if value in (NO_TEXT, NO_NUMBER) else value for name, value in to_values(row).items()}
+    known_first = {"clip_id": row.clip_id, "label": row.label, "duration_s": row.duration_s}
+    return known_first | values
+
+
+def write_table(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Write lines of one shape as CSV; what is not known is empty."""
+    with path.open("x", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, lines[0] if lines else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
