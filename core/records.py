@@ -161,6 +161,9 @@ class Row:
     licence: str | None = None
     split: str | None = None
     recipe: Recipe | None = None
+    text: str | None = None
+    """What is said, or a hash of it: equal where the words are."""
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)

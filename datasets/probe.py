@@ -23,6 +23,8 @@ STATISTICS = (
     "noise_floor_dbfs",
 )
 FRAME_SAMPLES = 320
+CHANCE_EER = (0.45, 0.55)
+"""A probe outside this range has found a shortcut."""
 
 
 def simple_statistics(samples: Float32Array) -> tuple[float, ...]:
