@@ -7,7 +7,8 @@ import click
 
 from ..core.errors import UsageError
 from ..pipeline.import_covo import ImportedModel, ImportOptions, import_covo
-from ..pipeline.models import InstalledModel, generators_to_get, installed_models, model_page
+from ..pipeline.import_detector import import_detector
+from ..pipeline.models import InstalledModel, installed_models, model_page, models_to_get
 from .options import verbose_option
 
 
@@ -35,8 +36,8 @@ def list_models(as_json: bool) -> None:
     for installed in installed_models():
         click.echo(_as_json(installed) if as_json else _as_text(installed))
     if not as_json:
-        for name, way in generators_to_get().items():
-            click.echo(f"{name} (generator): no model comes with covoguard; {way}")
+        for each in models_to_get():
+            click.echo(f"{each.name} ({each.kind}): no model comes with covoguard; {each.how_to_get}")
 
 
 @models.command("show", short_help="Print a model's card: data, figures, limits.")
@@ -66,6 +67,7 @@ def import_models() -> None:
     \b
     Example:
       covoguard models import covo checkpoints/Covo-Audio-Chat --accept-licence
+      covoguard models import aasist AASIST.pth -o models/aasist
     """
 
 
@@ -117,6 +119,77 @@ def import_covo_checkpoint(
     """
     options = ImportOptions(accept_licence, out, dict(map(_voice_prompt, voice_prompts)), leave_out, download)
     click.echo(_import_as_text(import_covo(checkpoint, options)))
+
+
+_weights_argument = click.argument("weights", type=click.Path(path_type=Path, dir_okay=False))
+_out_option = click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="FOLDER",
+    help="New folder for the model.",
+)
+
+
+@import_models.command("aasist", short_help="Import released weights of AASIST or AASIST-L.")
+@_weights_argument
+@_out_option
+@verbose_option
+def import_aasist(weights: Path, out: Path) -> None:
+    """Check a released file of AASIST or AASIST-L to the last tensor, and make it a model folder for `scan`.
+
+    WEIGHTS is AASIST.pth or AASIST-L.pth of github.com/clovaai/aasist, best.pth of the baseline of ASVspoof 5, or the
+    same tensors as .npz or .safetensors; which size it is shows in the file. To compare with, not to decide: these
+    detectors are near chance on modern generators.
+
+    \b
+    Example:
+      covoguard models import aasist AASIST.pth -o models/aasist
+      covoguard scan --model models/aasist interview.wav
+    """
+    _import_detector("aasist", weights, out)
+
+
+@import_models.command("lcnn", short_help="Import released weights of LFCC-LCNN-LSTM.")
+@_weights_argument
+@_out_option
+@verbose_option
+def import_lcnn(weights: Path, out: Path) -> None:
+    """Check a released file of LFCC-LCNN-LSTM to the last tensor, and make it a model folder for `scan`.
+
+    WEIGHTS is trained_network.pt of project/04-asvspoof2021-toy in nii-yamagishilab/project-NN-Pytorch-scripts, or
+    the same tensors as .npz or .safetensors. To compare with, not to decide.
+
+    \b
+    Example:
+      covoguard models import lcnn trained_network.pt -o models/lcnn
+    """
+    _import_detector("lcnn", weights, out)
+
+
+@import_models.command("rawnet2", short_help="Import released weights of RawNet2.")
+@_weights_argument
+@_out_option
+@verbose_option
+def import_rawnet2(weights: Path, out: Path) -> None:
+    """Check a released file of RawNet2 to the last tensor, and make it a model folder for `scan`.
+
+    WEIGHTS is the .pth file of the baseline of ASVspoof 2021 (pre_trained_DF_RawNet2.zip of asvspoof.org), or the
+    same tensors as .npz or .safetensors. To compare with, not to decide.
+
+    \b
+    Example:
+      covoguard models import rawnet2 pre_trained_DF_RawNet2.pth -o models/rawnet2
+    """
+    _import_detector("rawnet2", weights, out)
+
+
+def _import_detector(family: str, weights: Path, out: Path) -> None:
+    model = import_detector(family, weights, out)
+    click.echo(f"{out}: {model.id}, a model of the detector {model.part[1]}\n  licence: {model.card['licence']}")
+    click.echo(f"  trained on: {', '.join(model.card['training']['data'])}\n  not for: {model.card['not_for'][0]}")
 
 
 def _voice_prompt(text: str) -> tuple[str, Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .calibration import Calibration
 from .windows import pool, speech_windows
 
 CALIBRATION_NAME = "calibration.json"
+Windows = Callable[[Sequence[Segment], float], list[Segment]]
+"""From regions of speech and the clip's length in seconds to windows, in order of time."""
 
 
 def bundled_folder(name: str) -> Path:
@@ -50,13 +53,15 @@ def score_speech(
     regions: Sequence[Segment] | None,
     score_window: Callable[[Float32Array], float],
     model: ModelFolder,
-    calibration: Calibration,
+    calibration: Calibration | None,
+    windows_over: Windows = speech_windows,
 ) -> Evidence:
     """Score windows over `regions` (None: the whole clip), pool and calibrate.
 
     `score_window` takes 16 kHz samples (n,) of at least `windows.MIN_WINDOW_S`. Other rates are resampled here.
-    Status `not_scored` with scores of None: no speech, too little of it, silence, or samples that are not
-    finite or not mono.
+    Without a calibration the log10 LR is None, and the segments say only what was heard. Status `not_scored` with
+    scores of None: no speech, too little of it, silence, samples that are not finite or not mono, or too loud for
+    a finite score.
     """
     nothing = Evidence("artifact", model.id, "not_scored", model_sha256=model.model_sha256)
     if audio.samples.ndim != 1 or not np.isfinite(audio.samples).all():
@@ -64,23 +69,23 @@ def score_speech(
     samples = resample(audio.samples, audio.rate_hz, DETECTOR_RATE_HZ)
     duration_s = len(samples) / DETECTOR_RATE_HZ
     speech = [Segment(0.0, duration_s)] if regions is None else regions
-    windows = [window for window in speech_windows(speech, duration_s) if np.any(_cut(samples, window))]
+    windows = [window for window in windows_over(speech, duration_s) if np.any(_cut(samples, window))]
     if not windows:
         return nothing
     scores = [score_window(_cut(samples, window)) for window in windows]
-    speech_s = sum(region.duration_s for region in speech)
+    if not np.isfinite(scores).all():
+        return nothing
     score = pool(scores)
-    return Evidence(
-        kind="artifact",
-        method=model.id,
-        status="scored",
-        score=score,
-        log10_lr=calibration.apply(score, speech_s),
+    scored = replace(nothing, status="scored", score=score, segments=tuple(windows))
+    if calibration is None:
+        return scored
+    return replace(
+        scored,
+        log10_lr=calibration.apply(score, sum(region.duration_s for region in speech)),
         segments=tuple(
             ScoredSegment(window.start_s, window.end_s, calibration.apply(window_score, window.duration_s))
             for window, window_score in zip(windows, scores, strict=True)
         ),
-        model_sha256=model.model_sha256,
     )
 
 

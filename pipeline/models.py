@@ -16,6 +16,7 @@ from ..generate.registry import GENERATORS
 from ..reports.generator_card import render_generator_card
 from ..reports.model_card import render_model_card
 from ..reports.recoverer_card import render_recoverer_card
+from ..reports.released_card import render_released_card
 
 DEFAULT_DETECTOR = "logband-resnet"
 
@@ -58,7 +59,12 @@ def load_scorer(detector: str | None, folder: Path | None) -> Scorer:
         if detector not in (None, made_for):
             raise UsageError(f"{folder}: this model is for {made_for}, not {detector}; leave --detector out")
         detector = made_for
-    return SCORERS.get(detector or DEFAULT_DETECTOR).load(folder)
+    scorer_class = SCORERS.get(detector or DEFAULT_DETECTOR)
+    if scorer_class.how_to_get is not None:
+        import torch
+
+        torch.set_num_threads(1)  # --jobs is the parallelism, and the bits of a score must not depend on the machine
+    return scorer_class.load(folder)
 
 
 def installed_models() -> list[InstalledModel]:
@@ -66,10 +72,22 @@ def installed_models() -> list[InstalledModel]:
     return [_installed(*each) for each in _bundled()]
 
 
-def generators_to_get() -> dict[str, str]:
-    """The generators whose model does not come with the package, each with what to do to have one."""
-    ways = {name: GENERATORS.get(name).how_to_get for name in GENERATORS.names()}
-    return {name: way for name, way in ways.items() if way is not None}
+@dataclass(frozen=True)
+class ModelToGet:
+    """A detector or generator whose model does not come with the package, and what to do to have one."""
+
+    kind: PartKind
+    name: str
+    how_to_get: str
+
+
+def models_to_get() -> list[ModelToGet]:
+    """The detectors, then the generators, that have no bundled model."""
+    ways: list[tuple[PartKind, str, str | None]] = [
+        *(("detector", name, SCORERS.get(name).how_to_get) for name in SCORERS.names()),
+        *(("generator", name, GENERATORS.get(name).how_to_get) for name in GENERATORS.names()),
+    ]
+    return [ModelToGet(kind, name, way) for kind, name, way in ways if way is not None]
 
 
 def model_page(name: str | None, folder: Path | None) -> str:
@@ -90,7 +108,8 @@ def model_page(name: str | None, folder: Path | None) -> str:
 def _page(model: ModelFolder) -> str:
     kind, _ = model.part
     try:
-        return _PAGES[kind](model.card, model.model_sha256)
+        render = render_released_card if "released" in model.card else _PAGES[kind]
+        return render(model.card, model.model_sha256)
     except KeyError as error:
         raise IntegrityError(f"{model.path}: the card does not say {error}; a page needs it") from error
     except (AttributeError, TypeError, ValueError) as error:
@@ -102,7 +121,7 @@ def _bundled() -> list[_Bundled]:
     detectors = sorted(SCORERS.names(), key=lambda name: (name != DEFAULT_DETECTOR, name))
     generators = Path(str(files(generate)))
     return [
-        *(("detector", name, bundled_folder(name)) for name in detectors),
+        *(("detector", name, bundled_folder(name)) for name in detectors if SCORERS.get(name).how_to_get is None),
         *(
             ("generator", name, generators / name / "model")
             for name in GENERATORS.names()
@@ -113,8 +132,9 @@ def _bundled() -> list[_Bundled]:
 
 def _find_bundled(name: str) -> _Bundled:
     bundled = {each[1]: each for each in _bundled()}
-    if name in (others := generators_to_get()):
-        raise UsageError(f"no model of {name} comes with covoguard; {others[name]}; show it with --model")
+    for other in models_to_get():
+        if name == other.name:
+            raise UsageError(f"no model of {name} comes with covoguard; {other.how_to_get}; show it with --model")
     if name not in bundled:
         raise UsageError(f"there is no detector or generator {name!r}; known: {', '.join(bundled)}")
     return bundled[name]

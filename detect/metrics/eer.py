@@ -98,6 +98,24 @@ def threshold_at_fpr(scores: npt.ArrayLike, is_spoof: npt.ArrayLike, max_fpr: fl
     return float(np.nextafter(highest_to_pass, np.inf))
 
 
+def threshold_at_eer(scores: npt.ArrayLike, is_spoof: npt.ArrayLike) -> float | None:
+    """The threshold at which the two error rates are closest; of several, the highest. None without both classes.
+
+    It is the middle between two neighbouring scores, so it cuts between clips and not at one. Where all scores are
+    tied it lies one float above them.
+    """
+    roc = roc_points(scores, is_spoof)
+    if roc is None:
+        return None
+    gap = np.abs(roc.misses * roc.n_bonafide - roc.false_alarms * roc.n_spoof)
+    best = int(np.argmin(gap))
+    lowest_flagged, lower = roc.thresholds[best], roc.thresholds[min(best + 1, len(gap) - 1)]
+    if best == 0:
+        return float(np.nextafter(lower, np.inf))
+    middle = (lowest_flagged + lower) / 2
+    return float(middle if middle > lower else lowest_flagged)
+
+
 def error_rates_at(scores: npt.ArrayLike, is_spoof: npt.ArrayLike, threshold: float) -> ErrorRates | None:
     """Both error rates when scores at or above `threshold` are flagged; None without both classes.
 

@@ -20,6 +20,7 @@ class LfccGmmScorer:
     """Mean log likelihood ratio of the mixtures per window. Source: `detect/gmm.py`, trained by us."""
 
     name = "lfcc-gmm"
+    how_to_get: str | None = None
 
     def __init__(self, model: ModelFolder, calibration: Calibration, pairs: Sequence[MixturePair]) -> None:
         """The score is the mean over `pairs`."""

@@ -19,6 +19,7 @@ class LogBandResNetScorer:
     """Mean logit of the networks per window. Source: our own training, see the model's card."""
 
     name = "logband-resnet"
+    how_to_get: str | None = None
 
     def __init__(self, model: ModelFolder, calibration: Calibration, session: Any) -> None:
         """`session` is an onnxruntime session that maps samples (1, n) to a score (1,)."""

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from covoguard.cli.models import models
-from covoguard.core.errors import IntegrityError, UsageError
+from covoguard.core.errors import IntegrityError, ModelMissing, UsageError
 from covoguard.core.modelcard import seal_model
 from covoguard.detect.registry import SCORERS
 from covoguard.generate.pocket.model import BUNDLED
 from covoguard.generate.registry import GENERATORS
 from covoguard.pipeline import doctor
-from covoguard.pipeline.models import DEFAULT_DETECTOR, generators_to_get, installed_models, load_scorer, model_page
+from covoguard.pipeline.models import DEFAULT_DETECTOR, installed_models, load_scorer, model_page, models_to_get
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = {
@@ -59,9 +59,9 @@ def test_detectors_come_first_and_the_default_before_all():
         ("detector", DEFAULT_DETECTOR),
         ("detector", "lfcc-gmm"),
     ]
-    to_get = generators_to_get()
-    assert {each.name for each in installed if each.kind == "generator"} == set(GENERATORS.names()) - set(to_get)
-    assert set(to_get) == {"covo", "server"}
+    to_get = {each.name for each in models_to_get() if each.kind == "generator"}
+    assert {each.name for each in installed if each.kind == "generator"} == set(GENERATORS.names()) - to_get
+    assert to_get == {"covo", "server", "transformers"}
     assert {each.name: each.path for each in installed}["pocket"] == BUNDLED
 
 
@@ -70,6 +70,19 @@ def test_a_generator_that_must_be_got_says_how():
     assert "covo (generator): no model comes with covoguard; import a checkpoint" in listed.output
     with pytest.raises(UsageError, match="models import covo"):
         model_page("covo", None)
+
+
+@pytest.mark.parametrize(("name", "family"), [("aasist", "aasist"), ("aasist-l", "aasist"), ("rawnet2", "rawnet2")])
+def test_a_detector_that_must_be_got_says_how_wherever_it_is_asked_for(name, family):
+    how = f"models import {family} WEIGHTS"
+    listed = CliRunner().invoke(models, ["list"])
+    assert f"{name} (detector): no model comes with covoguard; " in listed.output
+    assert how in listed.output
+    assert name not in {each.name for each in installed_models()}
+    with pytest.raises(UsageError, match=how):
+        model_page(name, None)
+    with pytest.raises(ModelMissing, match=how):
+        load_scorer(name, None)
 
 
 def test_no_generator_is_called_as_a_detector_is():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from ..report import Report
 from . import decoder, language, mel, processors
-from .report import Report
 
 PARTS = (("front end", mel), ("language model", language), ("penalties and warpers", processors), ("decoder", decoder))
 FILES = (

@@ -16,7 +16,7 @@ from covoguard.generate.covo.token2wav.flow import FlowClip, FlowPlan, FlowTrans
 from covoguard.generate.covo.token2wav.solver import Guidance, evaluation_times, solve
 from covoguard.generate.covo.token2wav.vocoder import AntiAliasedSnake, Vocoder
 
-from .report import Report
+from ..report import Report
 
 TOLERANCE = 1e-5
 

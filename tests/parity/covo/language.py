@@ -19,8 +19,8 @@ from covoguard.generate.covo.language.chat import Rounds, Wanted
 from covoguard.generate.covo.language.features import EAR_RATE_HZ, FrontEnd, MelWindow, reference_wave
 from covoguard.generate.covo.language.language_model import CovoLanguageModel
 
+from ..report import Report
 from .mel import LOG_MEL, WAVE, pcm
-from .report import Report
 
 FEATURES = 3e-5
 EMBEDS = 3e-5

@@ -11,7 +11,7 @@ from covoguard.core.rates import COVO_RATE_HZ
 from covoguard.generate.covo.config import CovoConfig
 from covoguard.generate.covo.language.features import EAR_RATE_HZ, FrontEnd, halved, reference_wave
 
-from .report import Report
+from ..report import Report
 
 WAVE = 1e-5
 LOG_MEL = 3e-5

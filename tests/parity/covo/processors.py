@@ -17,7 +17,7 @@ from covoguard.generate.covo.decoding.warpers import (
     with_temperature,
 )
 
-from .report import Report
+from ..report import Report
 
 TOLERANCE = 1e-6
 NAMED = re.compile(r"(?P<kind>rep|win)_p(?P<penalty>[\d.]+)_(?:full|w(?P<window>\d+))")

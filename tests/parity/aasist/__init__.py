@@ -1,0 +1,1 @@
+"""Comparison of AASIST and LFCC-LCNN-LSTM with reference outputs."""
