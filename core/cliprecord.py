@@ -18,6 +18,10 @@ CheckStatus = Literal["mark_found", "too_short", "not_marked", "mark_not_found",
 FAILED_CHECKS: tuple[CheckStatus, ...] = ("mark_not_found", "wrong_length", "unreadable")
 """A clip with one of these is not what was ordered."""
 
+SpeechKind = Literal["tts", "vc", "vocoder-copy-synthesis", "codec", "speech-lm"]
+"""How a spoof came to be: from text, from another voice's speech, by copying speech through a vocoder or a codec, or
+by a language model over speech tokens that answers or continues."""
+
 Setting = float | int | str
 Settings = tuple[tuple[str, Setting], ...]
 
@@ -95,7 +99,7 @@ class ClipRecord:
     model_id: str
     model_sha256: str
     family: str
-    kind: Literal["speech-lm"]
+    kind: SpeechKind
     speaker: str | None
     source: Literal["covoguard generate"]
     licence: str | None
@@ -107,6 +111,7 @@ class ClipRecord:
     mark: ClipMark | None
     """None: made without a mark."""
     tokens: tuple[int, ...] | None
+    """None: there is no clip, or its generator has no speech tokens to keep."""
     token_rate_hz: int | None
     sample_rate_hz: int | None
     duration_s: float | None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
+from .cliprecord import SpeechKind
 from .generatorsettings import DEFAULTS, GeneratorSettings
 from .modelcard import ModelFolder
 from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Segment, Tokens
@@ -83,8 +84,12 @@ class Generator(Protocol):
     """Makes speech from a prompt. Registered by name in `generate/backends`."""
 
     name: str
+    kind: SpeechKind
+    """Of all clips that it makes, as their records say it."""
+    has_tokens: bool
+    """Whether a clip comes with the speech tokens that it was made of; only tokens can carry a token mark."""
     model: ModelFolder
-    """Holds `mark_table.json` beside the weights."""
+    """Holds `mark_table.json` beside the weights, where clips can be marked."""
     voices: tuple[str, ...]
     """The first is the default."""
     rate_hz: int
@@ -103,7 +108,8 @@ class Generator(Protocol):
     def generate(self, prompt: Prompt, *, mark: TokenMark | None, seed: int) -> Clip:
         """Same prompt, mark and seed give the same tokens; `n` tokens give `n / tokens.rate_hz` seconds.
 
-        Raises `UsageError` or `InputError` for a prompt that cannot be said.
+        Without tokens the same prompt and seed give the same sound. Raises `UsageError` or `InputError` for a prompt
+        that cannot be said, and `UsageError` for a mark where there are no tokens.
         """
         ...
 
@@ -194,6 +200,8 @@ class Scorer(Protocol):
 
     name: str
     model: ModelFolder
+    how_to_get: str | None
+    """What to do to have a model of it; None: one comes with the package."""
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:

@@ -31,10 +31,12 @@ ReadBack = Callable[[Path], WrittenClip]
 def marks_of(generator: Generator, recoverer: Path | None = None) -> ModelFolder:
     """The folder that marks the generator's tokens and reads them back: `recoverer`, or the generator's own.
 
-    Raises `ModelMissing` when the generator has none, `UsageError` for the recoverer of another model, and as
-    `open_model`.
+    Raises `ModelMissing` when the generator has none, `UsageError` for the recoverer of another model and for a
+    generator without tokens, and as `open_model`.
     """
     model = generator.model
+    if not generator.has_tokens:
+        raise UsageError(f"{generator.name}: speech of {model.id} carries no token mark; use --no-mark")
     own = model.path / RECOVERER_NAME
     if recoverer is None and TABLE_NAME in model.checksums:
         return model
@@ -67,7 +69,7 @@ def reading_back(
 
 
 def check_on_disk(path: Path, sha256: str, expected_s: float, read_back: ReadBack) -> ClipCheck:
-    """What reading back says of the clip in `path`, written with this hash and tokens for so many seconds."""
+    """What reading back says of the clip in `path`, written with this hash to last so many seconds."""
     try:
         written = read_back(path)
     except InputError as error:

@@ -19,7 +19,7 @@ from ..core.generatorsettings import DEFAULTS, GeneratorSettings
 from ..core.keys import SecretKey
 from ..core.modelcard import open_model, sha256_of_file
 from ..core.protocols import Generator, SpeechRequest, TokenMark
-from ..core.records import HEARD, Clip, Tokens
+from ..core.records import HEARD, Clip
 from ..core.version import __version__
 from ..generate.prompts import PromptEntry, PromptList
 from ..generate.registry import GENERATORS
@@ -33,6 +33,9 @@ from .serving import remote_mark
 from .speech_jobs import PromptSounds, outcomes_of
 
 DEFAULT_BACKEND = "pocket"
+FOREIGN_FOLDERS = (SERVER, "transformers")
+"""Backends that check their folder themselves: it is not, or need not be, that of a generator of ours."""
+_VOICES_SHOWN = 40
 _SEED_BITS = 53
 """A whole number of JSON that every reader keeps exact."""
 
@@ -73,11 +76,12 @@ class GenerationPlan:
 def load_generator(backend: str | None, folder: Path | None, settings: GeneratorSettings = DEFAULTS) -> Generator:
     """The generator called `backend` with the model in `folder`; None each: the default, the bundled model.
 
-    With a folder alone, its card names the generator; a server's folder may be that of a recoverer. Raises
+    With a folder alone, its card names the generator; a server's folder may be that of a recoverer, and one for
+    transformers is a checkpoint as that library saves it. Raises
     `UsageError` for an unknown generator, a setting that it has not, or a model that belongs to another one or to a
     detector; `ModelMissing` and `IntegrityError` for a folder that is not whole.
     """
-    if folder is not None and backend != SERVER:
+    if folder is not None and backend not in FOREIGN_FOLDERS:
         kind, made_for = open_model(folder).part
         if kind != "generator":
             raise UsageError(f"{folder}: a model of the {kind} {made_for}; to generate, give the folder of a generator")
@@ -90,7 +94,7 @@ def load_generator(backend: str | None, folder: Path | None, settings: Generator
 def check_plan(plan: GenerationPlan, generator: Generator) -> None:
     """Raise `UsageError` for a voice that the generator has not, and for a payload that cannot be carried."""
     if plan.voice is not None and plan.voice not in generator.voices:
-        raise UsageError(f"{generator.name} has no voice {plan.voice!r}; it has {', '.join(generator.voices)}")
+        raise UsageError(f"{generator.name} has no voice {plan.voice!r}; it has {_listed(generator.voices)}")
     if plan.payload is not None:
         _payload(plan.payload, {})
 
@@ -210,17 +214,17 @@ class Generation:
 
     def _check_voice(self, record: ClipRecord) -> None:
         if record.speaker not in self._generator.voices:
-            known = ", ".join(self._generator.voices)
+            known = _listed(self._generator.voices)
             raise UsageError(f"no voice {record.speaker!r}; {self._generator.name} has {known}")
 
     def _finished(self, job: "_Job", outcome: Clip | Exception) -> ClipRecord:
         if isinstance(outcome, UsageError | InputError):
             return _failed(job.record, "bad_prompt", outcome.message)
         try:
-            clip, tokens = _checked(outcome)
+            clip = _checked(outcome, has_tokens=self._generator.has_tokens)
         except Exception as error:
             return _failed(job.record, "internal_error", f"{type(error).__name__}: {error}")
-        return self._written(job.record, clip, tokens, job.mark)
+        return self._written(job.record, clip, job.mark)
 
     def _blank(self, index: int, entry: PromptEntry, take: int) -> ClipRecord:
         """The record as far as it is known before anything is made."""
@@ -230,13 +234,13 @@ class Generation:
             schema_version=CLIP_SCHEMA_VERSION, index=index, clip_id=f"{index:06d}", path=None, sha256=None,
             label="spoof", generator=self._generator.name, model_id=self._generator.model.id,
             model_sha256=self._generator.model.model_sha256, family=str(card.get("family", self._generator.name)),
-            kind="speech-lm", speaker=voice, source="covoguard generate", licence=card.get("licence"),
+            kind=self._generator.kind, speaker=voice, source="covoguard generate", licence=card.get("licence"),
             prompt=ClipPrompt(entry.text, entry.prompt_id, entry.line), take=take, seed=clip_seed(self.seed, index),
             sampling=(), mark=None, tokens=None, token_rate_hz=None, sample_rate_hz=None, duration_s=None,
             replies=(), check=None, error=None, tool_version=__version__,
         )  # fmt: skip
 
-    def _written(self, record: ClipRecord, clip: Clip, tokens: Tokens, mark: TokenMark | None) -> ClipRecord:
+    def _written(self, record: ClipRecord, clip: Clip, mark: TokenMark | None) -> ClipRecord:
         path = self._clips.clip_path(record.index, self._plan.suffix)
         with writing(path):
             write_audio(path, clip.audio.samples, clip.audio.rate_hz)
@@ -247,30 +251,40 @@ class Generation:
             sha256=sha256,
             sampling=clip.recipe.sampling,
             mark=self._marking.describe(mark) if self._marking and mark else None,
-            tokens=tuple(tokens.ids.tolist()),
-            token_rate_hz=tokens.rate_hz,
+            tokens=tuple(clip.tokens.ids.tolist()) if clip.tokens else None,
+            token_rate_hz=clip.tokens.rate_hz if clip.tokens else None,
             sample_rate_hz=clip.audio.rate_hz,
             duration_s=clip.audio.duration_s,
             replies=tuple(ClipReply(each.text, each.start_s, each.end_s, each.speaker) for each in clip.replies),
-            check=check_on_disk(path, sha256, _expected_s(clip, tokens), self._read_back),
+            check=check_on_disk(path, sha256, _expected_s(clip), self._read_back),
         )
 
 
-def _checked(clip: Clip | Exception) -> tuple[Clip, Tokens]:
-    """The clip and its tokens. Raises what the generator failed with, `ValueError` for a clip that none may return."""
+def _checked(clip: Clip | Exception, *, has_tokens: bool) -> Clip:
+    """The clip. Raises what the generator failed with, `ValueError` for a clip that none may return."""
     if isinstance(clip, Exception):
         raise clip
-    if clip.tokens is None or not len(clip.tokens.ids) or not len(clip.audio.samples):
-        raise ValueError("the generator gave no tokens or no sound")
+    if has_tokens != (clip.tokens is not None and len(clip.tokens.ids) > 0):
+        raise ValueError("the generator gave no tokens" if has_tokens else "tokens of a generator that has none")
+    if not len(clip.audio.samples):
+        raise ValueError("the generator gave no sound")
     if not np.isfinite(clip.audio.samples).all():
         raise ValueError("the generator's sound is not finite")
-    return clip, clip.tokens
+    return clip
 
 
-def _expected_s(clip: Clip, tokens: Tokens) -> float:
-    """Seconds of the tokens, and in a two-sided call of what was said to the generator."""
+def _expected_s(clip: Clip) -> float:
+    """Seconds of the tokens, or of the sound without any; and in a two-sided call of what the generator heard."""
+    if clip.tokens is None:
+        return clip.audio.duration_s
     heard_s = sum(reply.end_s - reply.start_s for reply in clip.replies if reply.speaker == HEARD)
-    return len(tokens.ids) / tokens.rate_hz + heard_s
+    return len(clip.tokens.ids) / clip.tokens.rate_hz + heard_s
+
+
+def _listed(voices: tuple[str, ...]) -> str:
+    """The voices for a message: all, or of many the first."""
+    shown = ", ".join(voices[:_VOICES_SHOWN])
+    return shown if len(voices) <= _VOICES_SHOWN else f"{shown} … {voices[-1]} ({len(voices)} in all)"
 
 
 def _failed(record: ClipRecord, code: str, message: str) -> ClipRecord:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ...core.cliprecord import SpeechKind
 from ...core.errors import ModelMissing, UsageError
 from ...core.generatorsettings import DEFAULTS, GeneratorSettings
 from ...core.protocols import SpeechRequest, TokenMark
@@ -47,6 +48,8 @@ class CovoGenerator:
     """
 
     name = "covo"
+    kind: SpeechKind = "speech-lm"
+    has_tokens = True
     rate_hz = COVO_RATE_HZ
     how_to_get: str | None = (
         "import a checkpoint that you have, with `covoguard models import covo DIR`, and name it with --model DIR"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ...core.cliprecord import SpeechKind
 from ...core.errors import IntegrityError, UsageError
 from ...core.generatorsettings import DEFAULTS, GeneratorSettings
 from ...core.modelcard import ModelFolder
@@ -37,6 +38,8 @@ class PocketGenerator:
     """A `Generator`: English text in, marked speech of voice slt or rms out."""
 
     name = "pocket"
+    kind: SpeechKind = "speech-lm"
+    has_tokens = True
     voices: tuple[str, ...] = VOICES
     rate_hz = RATE_HZ
     codebook_size = CODEBOOK_SIZE

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from ...core.cliprecord import SpeechKind
 from ...core.errors import InputError, ModelMissing, UsageError
 from ...core.generatorsettings import DEFAULTS, GeneratorSettings
 from ...core.modelcard import ModelFolder, open_model
@@ -39,6 +40,8 @@ class ServerGenerator:
     """A `BatchGenerator`. The model folder holds what stays on this side: card, mark table, recoverer."""
 
     name = "server"
+    kind: SpeechKind = "speech-lm"
+    has_tokens = True
     voices: tuple[str, ...] = ("default",)
     """The server has one voice prompt of its own."""
     rate_hz = COVO_RATE_HZ
