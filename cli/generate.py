@@ -58,7 +58,7 @@ def _payload(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     metavar="FILE",
     help="A sound to answer, for generators that listen. May be repeated.",
 )
-@click.option("--backend", help="Generator to use: pocket (bundled, the default), covo or server.")
+@click.option("--backend", help="Generator to use: pocket (bundled, the default), covo, server or transformers.")
 @click.option(
     "--model",
     "model_folder",
@@ -145,6 +145,7 @@ def generate(
       covoguard generate --prompts lines.txt -n 3 --seed 7 -o corpus
       covoguard generate --prompts lines.csv --no-mark -o unmarked --json
       covoguard generate --backend covo --model covo-chat --recoverer covo-ears --audio-prompt question.wav
+      covoguard generate --backend transformers --model mms-tts-eng --no-mark --prompts lines.txt -o mms
     """
     from ..pipeline.clip_check import marks_of, reading_back
     from ..pipeline.generate import GenerationPlan, check_plan, load_generator, open_generation

@@ -24,9 +24,17 @@ COMMANDS = {
     "scan": ("scan", "Give audio files a verdict with its evidence."),
     "verify": ("verify", "Tell whether files carry the token mark of your keys, how surely, and where."),
     "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
+    "dataset": (
+        "dataset",
+        "Keep labelled clips in a store, check and split them, and give them to other tools.",
+    ),
     "train": (
         "train",
         "Train a detector on labelled clips, with a card that tells how it fares on what it never heard.",
+    ),
+    "evaluate": (
+        "evaluate",
+        "Measure a detector on labelled clips: error rates, calibration, by generator, source and condition.",
     ),
     "generate": ("generate", "Make speech that carries a token-level mark, with a manifest of every clip."),
     "ask": ("ask", "Ask a model that listens about a sound; it answers in text, with no speech."),

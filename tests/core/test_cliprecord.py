@@ -1,6 +1,7 @@
 """A line of the manifest reads back as what was written, or is refused with the field that is wrong."""
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from covoguard.core.cliprecord import (
     ClipPrompt,
     ClipRecord,
     ClipReply,
+    SpeechKind,
     clip_line,
     read_clip_line,
 )
@@ -30,7 +32,7 @@ checks = st.builds(
 records = st.builds(
     ClipRecord, schema_version=st.just(1), index=whole, clip_id=names, path=st.none() | names, sha256=st.none() | names,
     label=st.just("spoof"), generator=names, model_id=names, model_sha256=names, family=names,
-    kind=st.just("speech-lm"), speaker=st.none() | texts, source=st.just("covoguard generate"),
+    kind=st.sampled_from(get_args(SpeechKind)), speaker=st.none() | texts, source=st.just("covoguard generate"),
     licence=st.none() | texts, prompt=st.builds(ClipPrompt, texts, st.none() | texts, whole), take=whole, seed=whole,
     sampling=st.dictionaries(names, numbers | whole | texts, max_size=3).map(lambda each: tuple(each.items())),
     mark=st.none() | st.builds(ClipMark, names, names, whole, names, st.none() | st.tuples(whole, whole, whole)),
