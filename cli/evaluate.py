@@ -61,13 +61,7 @@ from .terminal import shows_progress, with_progress
     metavar="FILE",
     help="Write the report to FILE (.html, .md, .json, .txt), whole or not at all. May be repeated.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write every figure and curve to FILE (.json).",
-)
+@click.option("--json", "as_json", is_flag=True, help="Every figure and curve on standard output, as JSON.")
 @click.option("--threshold", type=float, help="Score at or above which a clip is flagged. Default: the policy's.")
 @click.option("--dev-fold", help="Set the threshold on this fold, and leave the fold out of all figures.")
 @click.option(
@@ -111,7 +105,7 @@ from .terminal import shows_progress, with_progress
 @verbosity_options
 def evaluate(
     manifest: Path, detector: str | None, model_folder: Path | None, scores_file: Path | None,
-    higher_is_bonafide: bool, output_files: tuple[Path, ...], json_file: Path | None, threshold: float | None,
+    higher_is_bonafide: bool, output_files: tuple[Path, ...], as_json: bool, threshold: float | None,
     dev_fold: str | None, max_fpr: float, segments_file: Path | None, tolerance_s: float, min_clips: int,
     n_resamples: int, seed: int, policy_file: Path | None, jobs: int | None, timeout_s: float, max_duration_s: float,
     quiet: bool,
@@ -126,16 +120,16 @@ def evaluate(
     \b
     Examples:
       covoguard evaluate corpus/manifest.csv --detector logband-resnet -o report.html
-      covoguard evaluate corpus/manifest.csv --scores results.jsonl --json report.json
+      covoguard evaluate corpus/manifest.csv --scores results.jsonl -o report.json --json
       covoguard evaluate corpus/manifest.csv --scores others.csv --higher-is-bonafide --dev-fold 0
     """
     _check_choice(detector, model_folder, scores_file, higher_is_bonafide)
-    files = (*output_files, *_json_only(json_file))
-    keep_inputs([str(path) for path in (manifest, scores_file, segments_file) if path], files)
+    keep_inputs([str(path) for path in (manifest, scores_file, segments_file) if path], output_files)
     plan = EvaluationPlan(threshold, dev_fold, max_fpr, min_clips, n_resamples, seed, tolerance_s)
     policy = load_policy(policy_file)
     watched = shows_progress(quiet=quiet, rows_on_terminal=False)
-    with Outputs(files, None if quiet else EVALUATION_FORMATS["table"], EVALUATION_FORMATS) as outputs:
+    shown = EVALUATION_FORMATS["json"] if as_json else None if quiet else EVALUATION_FORMATS["table"]
+    with Outputs(output_files, shown, EVALUATION_FORMATS) as outputs:
         segments = None if segments_file is None else read_segment_labels(segments_file)
         if scores_file is not None:
             scores, trained_on = _read_scores(manifest, scores_file, higher_is_bonafide), None
@@ -161,14 +155,6 @@ def _check_choice(
         raise UsageError("give --detector (or --model) to score the clips, or --scores with their scores: one of them")
     if higher_is_bonafide and (scores_file is None or not is_csv(scores_file)):
         raise UsageError("--higher-is-bonafide is for the scores of a CSV; a scan's are higher for synthetic speech")
-
-
-def _json_only(path: Path | None) -> tuple[Path, ...]:
-    if path is None:
-        return ()
-    if path.suffix.lower() != ".json":
-        raise UsageError(f"--json {path}: the name must end in .json; for other formats use -o")
-    return (path,)
 
 
 def _read_scores(manifest: Path, path: Path, higher_is_bonafide: bool) -> ScoreSet:
