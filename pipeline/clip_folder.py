@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, Self
 from ..core.cliprecord import ClipRecord, clip_line, read_clip_line
 from ..core.errors import CovoguardError, IntegrityError, UsageError
 from ..core.version import __version__
+from ..core.wholefile import PARTIAL_SUFFIX, sync, write_whole
 
 MANIFEST_NAME = "manifest.jsonl"
 SPREADSHEET_NAME = "manifest.csv"
@@ -29,8 +29,7 @@ CLIPS_NAME = "clips"
 RUN_VERSION = 1
 MAX_LINE_BYTES = 16 << 20
 _LOCK_NAME = ".lock"
-_PARTIAL_SUFFIX = ".part"
-_PARTIAL_RUN = re.compile(rf"\.{re.escape(RUN_NAME)}\.[0-9a-f]+{re.escape(_PARTIAL_SUFFIX)}")
+_PARTIAL_RUN = re.compile(rf"\.{re.escape(RUN_NAME)}\.[0-9a-f]+{re.escape(PARTIAL_SUFFIX)}")
 _MAX_RUN_BYTES = 1 << 20
 
 RunSettings = Mapping[str, Any]
@@ -77,7 +76,7 @@ class ClipFolder:
         }
         with writing(self.path):
             (self.path / CLIPS_NAME).mkdir(exist_ok=True)
-            _write_whole(self.path / RUN_NAME, json.dumps(about, indent=2).encode() + b"\n")
+            write_whole(self.path / RUN_NAME, [json.dumps(about, indent=2).encode() + b"\n"])
         self.settings = dict(settings)
 
     def earlier(self) -> Iterator[ClipRecord]:
@@ -109,15 +108,15 @@ class ClipFolder:
         """Write the record's line, its clip first made safe. Raises `CovoguardError` (`output_error`)."""
         with writing(self.path):
             if record.path is not None:
-                _sync(self.path / record.path)
-                _sync(self.path / CLIPS_NAME)
+                sync(self.path / record.path)
+                sync(self.path / CLIPS_NAME)
             with (self.path / MANIFEST_NAME).open("ab") as file:
                 _append(file, clip_line(record).encode("ascii") + b"\n")
 
     def write_spreadsheet(self, content: Iterator[bytes]) -> None:
         """Write `manifest.csv` whole, from pieces. Raises `CovoguardError` (`output_error`)."""
         with writing(self.path):
-            _write_pieces(self.path / SPREADSHEET_NAME, content)
+            write_whole(self.path / SPREADSHEET_NAME, content)
 
 
 def settings_sha256(settings: RunSettings) -> str:
@@ -164,7 +163,7 @@ def _remove_partial_files(path: Path) -> None:
     """What writers that were killed left half done, here and among the clips; their names are ours alone."""
     with writing(path):
         for folder in (path, path / CLIPS_NAME):
-            for partial in folder.glob(f".*{_PARTIAL_SUFFIX}"):
+            for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
                 partial.unlink(missing_ok=True)
 
 
@@ -254,30 +253,3 @@ def _append(file: BinaryIO, line: bytes) -> None:
         with contextlib.suppress(OSError):  # the first failure is the one to report
             os.ftruncate(file.fileno(), end)
         raise
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    _write_pieces(path, iter([content]))
-
-
-def _write_pieces(path: Path, pieces: Iterator[bytes]) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_PARTIAL_SUFFIX}")
-    try:
-        with temporary.open("xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,13 +8,13 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import CovoguardError, IntegrityError, UsageError
+from ..core.wholefile import sync, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ class TrainingFolder:
         from safetensors.torch import save
 
         with self._writing():
-            _write_whole(self.path / name, save(tensors, {_ABOUT: json.dumps(about)}))
+            write_whole(self.path / name, [save(tensors, {_ABOUT: json.dumps(about)})])
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let `write` fill a new folder, move that to its place, and remove the work.
@@ -89,12 +89,12 @@ class TrainingFolder:
             draft.mkdir()
             write(draft)
             for path in draft.iterdir():
-                _sync(path)
-            _sync(draft)
+                sync(path)
+            sync(draft)
             if self.place.is_dir():
                 self.place.rmdir()  # an empty one: a folder cannot be moved onto another everywhere
             os.replace(draft, self.place)
-            _sync(self.place.parent)
+            sync(self.place.parent)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _begin(self, settings: Settings) -> None:
@@ -105,7 +105,7 @@ class TrainingFolder:
             begun = json.loads(path.read_bytes())
         except FileNotFoundError:
             with self._writing():
-                _write_whole(path, json.dumps(dict(settings), indent=2).encode() + b"\n")
+                write_whole(path, [json.dumps(dict(settings), indent=2).encode() + b"\n"])
             return
         except (OSError, ValueError) as error:
             raise IntegrityError(f"{path}: damaged ({error}); remove {self.path} to begin anew") from error
@@ -156,25 +156,3 @@ def _locked(path: Path) -> int:
 def _unusable(path: Path, error: OSError | ValueError) -> UsageError:
     reason = getattr(error, "strerror", None) or error
     return UsageError(f"{path}: cannot be written: {reason}; name another place with -o")
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -200,15 +200,16 @@ def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(generator, t
     trained(generator, tmp_path / "whole")
     written = []
 
-    def write_half(path, content):
+    def write_half(path, pieces):
         written.append(path.name)
         if written.count("checkpoint.safetensors") == 2 and path.name == "checkpoint.safetensors":
+            (content,) = pieces
             path.with_name(f".{path.name}.00.part").write_bytes(content[: len(content) // 2])
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        whole(path, content)
+        whole(path, pieces)
 
-    whole = training_folder._write_whole
-    monkeypatch.setattr(training_folder, "_write_whole", write_half)
+    whole = training_folder.write_whole
+    monkeypatch.setattr(training_folder, "write_whole", write_half)
     with pytest.raises(CovoguardError, match="No space left on device; make room") as error:
         trained(generator, tmp_path / "torn")
     assert error.value.code == "output_error"
