@@ -25,7 +25,8 @@ _AGAINST = {
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.15rem .6rem;text-align:right;border-bottom:1px solid
-#ddd}th:first-child,td:first-child{text-align:left}figure{display:inline-block;width:29rem;max-width:100%;margin:0 1rem
+#ddd}th:first-child,td:first-child{text-align:left}td:nth-child(2){white-space:nowrap}
+figure{display:inline-block;width:29rem;max-width:100%;margin:0 1rem
 1rem 0;vertical-align:top}svg{width:100%;font:11px system-ui,sans-serif}code{word-break:break-all}
 """
 

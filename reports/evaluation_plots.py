@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
 from ..core.evaluationrecord import Curves, Evaluation
-from .svg import BONAFIDE, NEUTRAL, SPOOF, Axis, Frame, level_bars, plot
+from .svg import BONAFIDE, NEUTRAL, SPOOF, Axis, Frame, level_bars, plot, round_values
 from .text import printable
 
 _LEGEND = (("bona fide", BONAFIDE), ("generated", SPOOF))
@@ -62,7 +62,7 @@ def _histograms(
     top = max(max(side) for side in shares) or 1.0
     frame = Frame(
         Axis(scale, edges[0], edges[-1], _marks(edges[0], edges[-1])),
-        Axis("share of the class", 0.0, top, [(0.0, "0 %"), (top, f"{100 * top:.0f} %")]),
+        Axis("share of the class", 0.0, top, _percent_marks(top)),
     )
     layers = [frame.bars(edges, side, colour) for side, colour in zip(shares, (BONAFIDE, SPOOF), strict=True)]
     if threshold is not None and edges[0] <= threshold <= edges[-1]:
@@ -96,12 +96,14 @@ def _coverage(points: Sequence[tuple[float, float]]) -> str:
     top = max(error for _, error in points) or 0.01
     frame = Frame(
         Axis("clips decided", 0.0, 1.0, _SHARES),
-        Axis("of these, wrong", 0.0, top, [(0.0, "0 %"), (top, f"{100 * top:.1f} %")]),
+        Axis("of these, wrong", 0.0, top, _percent_marks(top)),
     )
     return plot("Coverage against error", frame, [frame.line(points, SPOOF)])
 
 
 def _marks(low: float, high: float) -> list[tuple[float, str]]:
-    return [
-        (value, f"{value:.3g}") for value in (low, (3 * low + high) / 4, (low + high) / 2, (low + 3 * high) / 4, high)
-    ]
+    return [(value, f"{value:g}") for value in round_values(low, high)]
+
+
+def _percent_marks(top: float) -> list[tuple[float, str]]:
+    return [(value, f"{100 * value:g} %") for value in round_values(0.0, top)]

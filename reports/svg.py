@@ -3,6 +3,7 @@
 A plot is a frame with axes and layers on top. Values outside the axes are drawn at their edge.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,18 @@ Points = Sequence[tuple[float, float]]
 WIDTH, HEIGHT = 420, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 44
 BONAFIDE, SPOOF, NEUTRAL = "#1f6fb2", "#c8472d", "#555555"
+
+
+def round_values(low: float, high: float, at_most: int = 7) -> list[float]:
+    """Round numbers from `low` to `high` for an axis: multiples of 1, 2 or 5 times a power of ten."""
+    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        return [low] if math.isfinite(low) else []
+    power = 10.0 ** math.floor(math.log10((high - low) / at_most))
+    step = next(size * power for size in (1, 2, 5, 10) if (high - low) / (size * power) <= at_most)
+    digits = max(0, -math.floor(math.log10(step)))
+    # a hair beyond the end: 0.3 is no multiple of 0.1 in binary
+    n_values = math.floor((high - math.ceil(low / step) * step) / step + 1e-9) + 1
+    return [round((math.ceil(low / step - 1e-9) + n) * step, digits) for n in range(n_values)]
 
 
 @dataclass(frozen=True)

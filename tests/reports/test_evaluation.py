@@ -25,7 +25,7 @@ from covoguard.core.evaluationrecord import (
 from covoguard.core.scanrecord import Tool
 from covoguard.reports.evaluation import EVALUATION_FORMATS, sections
 from covoguard.reports.evaluation_plots import evaluation_plots
-from covoguard.reports.svg import HEIGHT, WIDTH, Axis, Frame
+from covoguard.reports.svg import HEIGHT, WIDTH, Axis, Frame, round_values
 
 HOSTILE = "<script>alert(1)</script>|\x1b[2J" + "x" * 90
 NONE = Estimate(None)
@@ -195,3 +195,18 @@ def test_the_summary_fits_80_columns():
     assert "precision 88.9 %" in text.replace("\n", " ")
     assert "F1 not measured" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-1.54, 1.55, [-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]),
+        (0.0, 0.06, [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06]),
+        (0.0, 0.451, [0.0, 0.1, 0.2, 0.3, 0.4]),
+        (-37.0, 412.0, [0.0, 100.0, 200.0, 300.0, 400.0]),
+        (3.0, 3.0, [3.0]),
+        (float("nan"), 1.0, []),
+    ],
+)
+def test_axes_have_round_numbers(low, high, expected):
+    assert round_values(low, high) == pytest.approx(expected)
