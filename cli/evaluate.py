@@ -14,6 +14,7 @@ from ..pipeline.evaluate import EvaluationPlan
 from ..pipeline.evaluate import evaluate as measure
 from ..pipeline.evaluation_scores import (
     ScoreSet,
+    bundled_trained_on_sha256,
     is_csv,
     read_labelled,
     scan_clips,
@@ -132,12 +133,13 @@ def evaluate(
     with Outputs(output_files, shown, EVALUATION_FORMATS) as outputs:
         segments = None if segments_file is None else read_segment_labels(segments_file)
         if scores_file is not None:
-            scores, trained_on = _read_scores(manifest, scores_file, higher_is_bonafide), None
+            scores = _read_scores(manifest, scores_file, higher_is_bonafide)
+            trained_on = bundled_trained_on_sha256(scores.system.sha256)
         else:
             limits = DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s)
             scorer = load_scorer(detector, model_folder)
             scores = _score(manifest, scorer, policy, limits, jobs or default_jobs(), watched)
-            trained_on = trained_on_sha256(scorer)
+            trained_on = trained_on_sha256(scorer.model.card)
         evaluation = measure(
             manifest, scores, policy, plan, segments=segments, trained_on_sha256=trained_on,
             progress=_report if watched else silent,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from ..core.scanrecord import ScanRecord
 from ..datasets.manifest import read_manifest
 from ..detect.policy import Policy
 from .inputs import Source
+from .models import installed_models
 from .scan import scan
 
 SHOWN = 3
@@ -95,11 +97,19 @@ def scan_clips(
     return scan(sources, scorer=scorer, policy=policy, limits=limits, jobs=jobs)
 
 
-def trained_on_sha256(scorer: Scorer) -> str | None:
+def trained_on_sha256(card: Mapping[str, Any]) -> str | None:
     """Hash of the manifest that a model was trained on, as its card says; None where it does not."""
-    training = scorer.model.card.get("training")
+    training = card.get("training")
     stated = training.get("manifest_sha256") if isinstance(training, Mapping) else None
     return str(stated) if stated else None
+
+
+def bundled_trained_on_sha256(model_sha256: str | None) -> str | None:
+    """The same of whichever bundled detector has these weights, for scores that were made before."""
+    for installed in installed_models():
+        if installed.model is not None and installed.model.model_sha256 == model_sha256:
+            return trained_on_sha256(installed.card)
+    return None
 
 
 def is_csv(path: Path) -> bool:

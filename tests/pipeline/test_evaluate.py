@@ -23,8 +23,14 @@ from covoguard.detect.metrics.eer import eer
 from covoguard.detect.policy import Thresholds, load_policy
 from covoguard.pipeline.evaluate import EvaluationPlan, evaluate
 from covoguard.pipeline.evaluation_groups import band
-from covoguard.pipeline.evaluation_scores import read_labelled, scores_from_csv, scores_from_records
+from covoguard.pipeline.evaluation_scores import (
+    bundled_trained_on_sha256,
+    read_labelled,
+    scores_from_csv,
+    scores_from_records,
+)
 from covoguard.pipeline.evaluation_segments import read_segment_labels
+from covoguard.pipeline.models import installed_models
 
 POLICY = replace(load_policy(None), thresholds=Thresholds(1.06, -0.66, 1.06))
 PLAN = EvaluationPlan(n_resamples=0, min_clips=1)
@@ -319,3 +325,12 @@ def test_bands():
     assert [band(value, edges, "s") for value in (1, 2, 3.9, 4, None)] == [
         "below 2 s", "2 to below 4 s", "2 to below 4 s", "4 s and more", None
     ]  # fmt: skip
+
+
+def test_scores_of_a_bundled_model_are_known_by_its_weights():
+    (bundled,) = [each for each in installed_models() if each.name == "logband-resnet"]
+    assert bundled.model is not None
+    stated = bundled.card["training"]["manifest_sha256"]
+    assert bundled_trained_on_sha256(bundled.model.model_sha256) == stated
+    assert bundled_trained_on_sha256("0" * 64) is None
+    assert bundled_trained_on_sha256(None) is None
