@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...core.cliprecord import SpeechKind
-from ...core.records import Row
 from .corpus import Corpus, CorpusRow, Facts, Needed
 from .inventory import Counts
 from .protocol import inside, label_of, malformed, read_columns
@@ -91,17 +90,7 @@ class ASVspoof2019LA(Corpus):
             label = label_of(key, where)
             if (label == "bonafide") != (attack == "-"):
                 raise malformed(where, f"attack {attack!r} does not go with key {key!r}")
-            generator, family, kind = (None, None, None) if label == "bonafide" else asvspoof2019_spoof(attack, where)
-            row = Row(
-                clip_id=clip_id,
-                path=inside(f"{folder}/{clip_id}.flac", where),
-                label=label,
-                generator=generator,
-                family=family,
-                kind=kind,
-                speaker=speaker,
-                source="VCTK",
-                licence=self.facts.licence,
-                split=part,
-            )
+            system = None if label == "bonafide" else asvspoof2019_spoof(attack, where)
+            path = inside(f"{folder}/{clip_id}.flac", where)
+            row = self.listed(clip_id, path, speaker, system, source="VCTK", split=part)
             yield CorpusRow(row, language="en")

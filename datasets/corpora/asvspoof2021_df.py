@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...core.cliprecord import SpeechKind
-from ...core.records import Row
 from .asvspoof2019_la import asvspoof2019_spoof
 from .asvspoof2021_la import PHASES, check_attack, check_phase, keys_and_audio
 from .corpus import Corpus, CorpusRow, Facts, Needed
@@ -68,19 +67,9 @@ class ASVspoof2021DF(Corpus):
             check_attack(attack, key, where)
             if source not in _SOURCES:
                 raise malformed(where, f"source {source!r} is not one of {', '.join(_SOURCES)}")
-            generator, family, kind = (None, None, None) if label == "bonafide" else _spoof(source, attack, where)
-            row = Row(
-                clip_id=clip_id,
-                path=inside(f"{folder}/{clip_id}.flac", where),
-                label=label,
-                generator=generator,
-                family=family,
-                kind=kind,
-                speaker=speaker,
-                source=_SOURCES[source],
-                licence=self.facts.licence,
-                split="eval",
-            )
+            system = None if label == "bonafide" else _spoof(source, attack, where)
+            path = inside(f"{folder}/{clip_id}.flac", where)
+            row = self.listed(clip_id, path, speaker, system, source=_SOURCES[source], split="eval")
             yield CorpusRow(row, channel=codec)
 
 

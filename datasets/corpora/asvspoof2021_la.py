@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from ...core.records import Row
 from .asvspoof2019_la import asvspoof2019_spoof
 from .corpus import Corpus, CorpusRow, Facts, Needed
 from .inventory import Counts
@@ -62,19 +61,9 @@ class ASVspoof2021LA(Corpus):
                 continue
             label = label_of(key, where)
             check_attack(attack, key, where)
-            generator, family, kind = (None, None, None) if label == "bonafide" else asvspoof2019_spoof(attack, where)
-            row = Row(
-                clip_id=clip_id,
-                path=inside(f"{folder}/{clip_id}.flac", where),
-                label=label,
-                generator=generator,
-                family=family,
-                kind=kind,
-                speaker=speaker,
-                source="VCTK",
-                licence=self.facts.licence,
-                split="eval",
-            )
+            system = None if label == "bonafide" else asvspoof2019_spoof(attack, where)
+            path = inside(f"{folder}/{clip_id}.flac", where)
+            row = self.listed(clip_id, path, speaker, system, source="VCTK", split="eval")
             yield CorpusRow(row, language="en", channel=f"{codec} {transmission}")
 
 

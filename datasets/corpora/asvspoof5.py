@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...core.cliprecord import SpeechKind
-from ...core.records import Row
 from .corpus import Corpus, CorpusRow, Facts, Needed
 from .inventory import Counts
 from .protocol import inside, label_of, malformed, read_columns
@@ -104,19 +103,9 @@ class ASVspoof5(Corpus):
             label = label_of(key, where)
             if label == "bonafide" and attack not in ("-", "bonafide"):
                 raise malformed(where, f"attack {attack!r} does not go with key {key!r}")
-            generator, family, kind = (None, None, None) if label == "bonafide" else _spoof(attack, where)
-            row = Row(
-                clip_id=clip_id,
-                path=inside(f"{folder}/{clip_id}.flac", where),
-                label=label,
-                generator=generator,
-                family=family,
-                kind=kind,
-                speaker=speaker,
-                source="MLS",
-                licence=self.facts.licence,
-                split=part,
-            )
+            system = None if label == "bonafide" else _spoof(attack, where)
+            path = inside(f"{folder}/{clip_id}.flac", where)
+            row = self.listed(clip_id, path, speaker, system, source="MLS", split=part)
             yield CorpusRow(row, language="en", channel=None if codec == "-" else f"{codec} {quality}")
 
 

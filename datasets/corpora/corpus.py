@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ...core.cliprecord import SpeechKind
 from ...core.errors import InputError, UsageError
 from ...core.records import Row
 from .inventory import CorpusCheck, Counts, Inventory
@@ -69,6 +70,23 @@ class Corpus(ABC):
     @abstractmethod
     def audio_folders(self, base: Path, part: str) -> Iterable[Path]:
         """Where the audio of a part lies."""
+
+    def listed(
+        self,
+        clip_id: str,
+        path: str,
+        speaker: str,
+        system: tuple[str, str, SpeechKind] | None,
+        *,
+        source: str,
+        split: str,
+    ) -> Row:
+        """The row of a clip in a list: `system` is the generator, its family and kind of a spoof, None of bona fide."""
+        generator, family, kind = system or (None, None, None)
+        return Row(
+            clip_id=clip_id, path=path, label="spoof" if system else "bonafide", generator=generator, family=family,
+            kind=kind, speaker=speaker, source=source, licence=self.facts.licence, split=split,
+        )  # fmt: skip
 
     def parts_at(self, base: Path) -> tuple[str, ...]:
         """The parts that are there."""
