@@ -7,7 +7,7 @@ from rich.text import Text
 
 from ..core.scanrecord import ScanRecord
 from .page import TextPage
-from .text import printable
+from .text import printable, short_seconds
 
 _VERDICT_STYLES = {
     "synthetic": "bold red",
@@ -35,7 +35,7 @@ class TableWriter:
             str(record.seq),
             Text(record.decision.verdict, style=_VERDICT_STYLES[record.decision.verdict]),
             "" if log10_lr is None else f"{log10_lr:+.2f}",
-            "" if record.quality is None else f"{record.quality.speech_s:.1f} s",
+            "" if record.quality is None else short_seconds(record.quality.speech_s),
             reasons,
             printable(record.input.path),
         )

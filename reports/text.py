@@ -11,3 +11,8 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def short_seconds(value_s: float) -> str:
+    """Seconds in at most seven columns up to 9,999 s: tenths only below a thousand."""
+    return f"{value_s:.1f} s" if value_s < 999.95 else f"{value_s:.0f} s"

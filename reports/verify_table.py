@@ -10,7 +10,7 @@ from ..core.ledgerrecord import LedgerReading
 from ..core.markrecord import KeyReading, MarkPayload, TokenMark
 from ..core.verifyrecord import VerifyRecord
 from .page import TextPage
-from .text import printable
+from .text import printable, short_seconds
 
 SAME_TEMPO = 0.005
 """Changes of tempo up to this are not worth a word."""
@@ -31,7 +31,8 @@ class VerifyTableWriter:
         status = mark.status if mark else "error"
         numbers = ["", "", "", ""]
         if mark is not None:
-            numbers = [*map(_number, (mark.log10_p, mark.log10_p_sharp, mark.log10_e)), f"{mark.seconds_used:.1f} s"]
+            logs = map(_number, (mark.log10_p, mark.log10_p_sharp, mark.log10_e))
+            numbers = [*logs, short_seconds(mark.seconds_used)]
         row = _row(str(record.seq), Text(status, style=_STYLES[status]), *numbers, printable(record.input.path))
         self._page.print(row, *(Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in _details(record)))
 

@@ -44,6 +44,11 @@ def test_a_mark_is_told_with_its_key_place_tempo_and_payload(found):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_seconds_of_a_long_file_are_not_cut_off(found):
+    for seconds_used, shown in ((999.9, "999.9 s"), (1812.14, "1812 s"), (3600.0, "3600 s")):
+        assert shown in written(with_mark(found, seconds_used=seconds_used)).splitlines()[1]
+
+
 def test_what_is_short_silent_or_broken_is_told(found):
     blank = {"keys": (), "spans": (), "log10_p": None, "log10_e": None, "log10_p_sharp": None}
     short = with_mark(found, status="absent", seconds_used=2.0, seconds_needed=6.25, **blank)
