@@ -13,6 +13,7 @@ from ..core.errors import IntegrityError
 from ..core.progress import silent
 from ..core.protocols import Progress
 from ..reports.text import printable
+from .dataset_build import build
 from .dataset_check import check, split
 from .dataset_corpora import corpora
 from .options import EXIT_NOT_ANALYSABLE, all_of, verbosity_options
@@ -58,6 +59,7 @@ def dataset() -> None:
     """
 
 
+dataset.add_command(build)
 dataset.add_command(check)
 dataset.add_command(split)
 dataset.add_command(corpora)
