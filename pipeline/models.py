@@ -13,6 +13,7 @@ from ..core.protocols import Scorer
 from ..detect.registry import SCORERS
 from ..detect.scoring import bundled_folder
 from ..generate.registry import GENERATORS
+from ..reports.fusion_card import render_fusion_card
 from ..reports.generator_card import render_generator_card
 from ..reports.model_card import render_model_card
 from ..reports.recoverer_card import render_recoverer_card
@@ -25,6 +26,11 @@ _PAGES: Mapping[PartKind, Callable[[Mapping[str, Any], str], str]] = {
     "generator": render_generator_card,
     "recoverer": render_recoverer_card,
 }
+_SPECIAL_PAGES: Mapping[str, Callable[[Mapping[str, Any], str], str]] = {
+    "released": render_released_card,
+    "members": render_fusion_card,
+}
+"""By the key that only such cards have."""
 _Bundled = tuple[PartKind, str, Path]
 """Kind, name and folder of a model that comes with the package."""
 
@@ -108,7 +114,8 @@ def model_page(name: str | None, folder: Path | None) -> str:
 def _page(model: ModelFolder) -> str:
     kind, _ = model.part
     try:
-        render = render_released_card if "released" in model.card else _PAGES[kind]
+        special = [page for key, page in _SPECIAL_PAGES.items() if key in model.card]
+        render = special[0] if special else _PAGES[kind]
         return render(model.card, model.model_sha256)
     except KeyError as error:
         raise IntegrityError(f"{model.path}: the card does not say {error}; a page needs it") from error

@@ -1,4 +1,4 @@
-"""The contract of the detectors of which no model is shipped, with small random weights."""
+"""The contract of the detectors of the literature, of which no model is shipped, with small random weights."""
 
 import json
 from dataclasses import replace
@@ -17,9 +17,10 @@ from covoguard.detect.networks.lcnn import UNUSED_KEYS, Lcnn
 from covoguard.detect.networks.rawnet2 import RawNet2, RawNet2Config
 from covoguard.detect.networks.weights import parse_state, to_safetensors
 from covoguard.detect.registry import SCORERS
+from covoguard.detect.released import ReleasedScorer
 from covoguard.detect.windows import CROP_SAMPLES
 
-TO_GET = [name for name in SCORERS.names() if SCORERS.get(name).how_to_get is not None]
+RELEASED = [name for name in SCORERS.names() if issubclass(SCORERS.get(name), ReleasedScorer)]
 TINY_AASIST = replace(AASIST, first_width=3, last_width=4, graph_width=4, node_width=3)
 TINY = {
     "aasist": lambda: (Aasist(TINY_AASIST), ()),
@@ -38,7 +39,7 @@ def tiny_networks():
     patch.undo()
 
 
-@pytest.fixture(scope="module", params=TO_GET)
+@pytest.fixture(scope="module", params=RELEASED)
 def name(request):
     return request.param
 
@@ -82,7 +83,7 @@ def voice(rate_hz=16_000, duration_s=5.0):
 
 
 def test_there_are_such_detectors():
-    assert set(TO_GET) == set(TINY)
+    assert set(RELEASED) == set(TINY)
 
 
 def test_speech_is_scored_in_crops_of_training_length_and_not_calibrated(scorer):
@@ -166,7 +167,7 @@ def test_a_folder_without_a_model_is_named(name, tmp_path):
 
 
 def test_the_model_of_another_detector_is_refused(name, folder):
-    other = SCORERS.get(next(each for each in TO_GET if each != name))
+    other = SCORERS.get(next(each for each in RELEASED if each != name))
     with pytest.raises(IntegrityError, match=f"detector {name}, not of"):
         other.load(folder)
 

@@ -1,6 +1,7 @@
 """The contract of every registered detector, on the models that are shipped.
 
-Those without one are held to it in `test_released_scorers.py`, with small random weights.
+Those without one are held to it in `test_released_scorers.py`, `test_ssl_scorer.py` and `test_fusion.py`, with small
+random weights.
 """
 
 import json
