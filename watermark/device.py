@@ -145,7 +145,7 @@ class _Pool:
 
 
 def _upload(pool: Tensor, places: list[int], rows: np.ndarray) -> None:
-    pool[torch.tensor(places).to(pool.device)] = torch.from_numpy(rows).to(pool.device)
+    pool[torch.tensor(places).to(pool.device)] = torch.from_numpy(rows.copy()).to(pool.device)
 
 
 def _race(scores: Tensor, ids: Tensor) -> Tensor:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_SUM_ERROR = 0.01
 CACHED_ROWS = 512
 """Weight rows kept per level (32 MiB for a codebook of 16384)."""
+_ROWS_PER_BLOCK = 32
+_LAST_BLOCKED = (1 << 32) - 1
+"""Numbers above it are streams of a payload (`payload_stream`)."""
 
 Slots = int | npt.NDArray[np.integer]
 
@@ -128,6 +131,8 @@ class SlotGumbel:
 
     def weights(self, slot: Slots, n_rows: int) -> StepWeights:
         """The weights that `sample` would use for `n_rows` rows at position `slot`, one number or (n_rows,)."""
+        if isinstance(slot, int):
+            return self.stream_weights([self.stream_at(slot)] * n_rows)
         return self.stream_weights([self.stream_at(int(t)) for t in np.broadcast_to(slot, n_rows)])
 
     def stream_weights(self, streams: list[int]) -> StepWeights:
@@ -243,8 +248,11 @@ class _Streams:
                 raise ValueError(f"the subkey for {purpose!r} is missing; take all from MarkTable.subkeys")
         used = [subkeys[purpose] for purpose in ("token", "cluster") if purpose in table.purposes]
         self.fingerprint = hashlib.sha256(b"".join(used)).digest()
-        self._token_row = _cached_rows(subkeys["token"], table.codebook_size)
-        self._cluster_row = _cached_rows(subkeys["cluster"], table.n_clusters) if table.levels == 2 else None
+        in_order = table.seeding == "slot"
+        self._token_row = _cached_rows(subkeys["token"], table.codebook_size, in_order=in_order)
+        self._cluster_row = None
+        if table.levels == 2:
+            self._cluster_row = _cached_rows(subkeys["cluster"], table.n_clusters, in_order=in_order)
 
     def weights(self, streams: list[int]) -> StepWeights:
         """The rows of `streams`, one per row of probabilities."""
@@ -253,16 +261,31 @@ class _Streams:
 
 
 def _stacked(row: Callable[[int], Float32Array], streams: list[int]) -> Float32Array:
+    if len(streams) == 1:
+        return row(streams[0])[None]
     # row(0) gives the width when there is nothing to stack
     return np.stack([row(stream) for stream in streams]) if streams else row(0)[None][:0]
 
 
-def _cached_rows(subkey: bytes, n: int) -> Callable[[int], Float32Array]:
-    @lru_cache(CACHED_ROWS)
-    def row(stream: int) -> Float32Array:
+def _cached_rows(subkey: bytes, n: int, *, in_order: bool) -> Callable[[int], Float32Array]:
+    """Rows, each made once. `in_order`: time slots come one after another, and are made in blocks, which is faster."""
+
+    def made(stream: int) -> Float32Array:
         weights = race_weights(slot_uniforms(subkey, stream, n))
         weights.setflags(write=False)
         return weights
+
+    single = lru_cache(CACHED_ROWS)(made)
+
+    @lru_cache(CACHED_ROWS // _ROWS_PER_BLOCK)
+    def block(first: int) -> list[Float32Array]:
+        return [made(stream) for stream in range(first, first + _ROWS_PER_BLOCK)]
+
+    def row(stream: int) -> Float32Array:
+        if not in_order or stream > _LAST_BLOCKED:
+            return single(stream)
+        place = stream % _ROWS_PER_BLOCK
+        return block(stream - place)[place]
 
     return row
 

@@ -17,6 +17,7 @@ from covoguard.watermark.sampling import (
     race_weights,
 )
 from covoguard.watermark.stream import payload_stream, slot_uniforms
+from covoguard.watermark.table import MarkTable
 
 PROBS = np.array([0.3, 0.2, 0.15, 0.1, 0.08, 0.06, 0.04, 0.03, 0.02, 0.01, 0.006, 0.004], np.float32)
 N_KEYS = 20_000
@@ -277,3 +278,13 @@ def test_weights_and_keys_are_not_in_reprs(key_of, table_of):
     for subkey in mark.table.subkeys(key_of(1)).values():
         assert subkey.hex() not in text
         assert repr(subkey)[2:-1] not in text
+
+
+def test_rows_made_in_blocks_are_those_of_their_own_streams():
+    key = bytes(range(32))
+    table = MarkTable("made-up@1", 12, np.zeros(12, np.int32), (((1.0, 2.0),),), n_slots=100)
+    mark = SlotGumbel(table, {"token": key, "payload": key}, start_slot=0)
+    for slot in (0, 31, 32, 33, 99):
+        expected = race_weights(slot_uniforms(key, slot, 12))
+        assert np.array_equal(mark.weights(slot, 1).token[0], expected)
+        assert np.array_equal(mark.weights(np.array([slot, 0]), 2).token[0], expected)
