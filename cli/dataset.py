@@ -15,6 +15,7 @@ from ..core.protocols import Progress
 from ..reports.text import printable
 from .dataset_build import build
 from .dataset_check import check, split
+from .dataset_copier import train_copier
 from .dataset_corpora import corpora
 from .options import EXIT_NOT_ANALYSABLE, all_of, verbosity_options
 from .terminal import shows_progress, with_progress
@@ -63,6 +64,7 @@ dataset.add_command(build)
 dataset.add_command(check)
 dataset.add_command(split)
 dataset.add_command(corpora)
+dataset.add_command(train_copier)
 
 
 @dataset.command("add", short_help="Add clips that exist: recordings, or speech made elsewhere.")

@@ -18,7 +18,7 @@ CHECKSUMS_NAME = "SHA256SUMS"
 _IDENTITY = ("id", "version", "weights")
 """What a card must say for the model to be used, beside its part; a page about the model needs more."""
 
-PartKind = Literal["detector", "generator", "recoverer"]
+PartKind = Literal["detector", "generator", "recoverer", "copier"]
 """What a model can be a model of; a card names one of them under just this key."""
 
 
@@ -34,7 +34,7 @@ class ModelFolder:
 
     path: Path
     card: Mapping[str, Any]
-    """At least: id, version, weights (file name), and one of detector, generator, recoverer (its registered name)."""
+    """At least: id, version, weights (file name), and one of `PartKind` (its registered name)."""
     checksums: Mapping[str, str]
 
     @property

@@ -13,6 +13,7 @@ from ..core.protocols import Scorer
 from ..detect.registry import SCORERS
 from ..detect.scoring import bundled_folder
 from ..generate.registry import GENERATORS
+from ..reports.copier_card import render_copier_card
 from ..reports.fusion_card import render_fusion_card
 from ..reports.generator_card import render_generator_card
 from ..reports.model_card import render_model_card
@@ -25,6 +26,7 @@ _PAGES: Mapping[PartKind, Callable[[Mapping[str, Any], str], str]] = {
     "detector": render_model_card,
     "generator": render_generator_card,
     "recoverer": render_recoverer_card,
+    "copier": render_copier_card,
 }
 _SPECIAL_PAGES: Mapping[str, Callable[[Mapping[str, Any], str], str]] = {
     "released": render_released_card,
