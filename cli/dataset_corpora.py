@@ -70,6 +70,35 @@ def check_corpus(name: str, root: Path, label: Label | None, as_json: bool) -> N
         raise click.exceptions.Exit(EXIT_NOT_ANALYSABLE)
 
 
+@corpora.command("manifest", short_help="List a copy of a corpus as a CSV manifest.")
+@click.argument("name")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="CSV",
+    help="New file to write; nothing is overwritten.",
+)
+@click.option("--part", help="One part of the corpus alone, as `check` names them.")
+@click.option("--label", type=click.Choice(get_args(Label)), help="What the clips are; needed for `folder`.")
+@verbose_option
+def corpus_manifest(name: str, root: Path, output: Path, part: str | None, label: Label | None) -> None:
+    """Write one line per clip of the corpus NAME at ROOT, for `covoguard evaluate`, `train` and `dataset split`.
+
+    The folds are the corpus's own splits, or `all`. No audio is opened.
+
+    \b
+    Example:
+      covoguard dataset corpora manifest in-the-wild corpora/release_in_the_wild -o in-the-wild.csv
+    """
+    from ..datasets.corpora.manifest_file import write_corpus_manifest
+
+    count = write_corpus_manifest(_reader(name, label).clips(root, part), root, output)
+    click.echo(f"{output}: {count:,} clips")
+
+
 def _reader(name: str, label: Label | None) -> "Corpus":
     from ..datasets.corpora import CORPORA
     from ..datasets.corpora.folder import FolderCorpus

@@ -154,8 +154,8 @@ def probe_findings(probe: Sequence[ProbeReading]) -> Iterator[Finding]:
             yield Finding(
                 "shortcut",
                 "warning",
-                f"{name} alone tell the labels with an EER of {100 * reading.eer:.1f} %; 45 to 55 % is chance "
-                f"(for so many clips {low:.0f} to {high:.0f} %)",
+                f"{name} alone tell the labels with an EER of {100 * reading.eer:.1f} %; {100 * CHANCE_EER[0]:.0f} to "
+                f"{100 * CHANCE_EER[1]:.0f} % is chance (for so many clips {low:.0f} to {high:.0f} %)",
             )
 
 

@@ -1,16 +1,15 @@
 """Import the released weights of a detector of the literature: check them to the last tensor, seal a model folder."""
 
 import hashlib
-import json
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import IntegrityError, ModelMissing, UsageError
-from ..core.modelcard import CARD_NAME, ModelFolder, open_model, seal_model
+from ..core.errors import IntegrityError, ModelMissing
+from ..core.modelcard import ModelFolder, open_model
 from ..detect.released import WEIGHTS_NAME
 from ..detect.releases import RELEASES, Release
+from .new_model_folder import new_model_folder, write_card
 
 _DIGEST_DIGITS = 12
 WARNING = (
@@ -34,8 +33,6 @@ def import_detector(family: str, weights: Path, out: Path) -> ModelFolder:
     from ..detect.networks.released import build_network, detector_for
     from ..detect.networks.weights import WeightsError, digest, parse_state, to_safetensors
 
-    if out.exists():
-        raise UsageError(f"{out}: is there already; name a new folder with -o")
     try:
         content = weights.read_bytes()
     except OSError as error:
@@ -46,21 +43,9 @@ def import_detector(family: str, weights: Path, out: Path) -> ModelFolder:
         build_network(detector, state)
     except WeightsError as error:
         raise IntegrityError(f"{weights}: not the weights of {family}: {error}; give the released file") from error
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".detector-import-", dir=out.parent) as scratch:
-            staged = Path(scratch) / "model"
-            staged.mkdir()
-            (staged / WEIGHTS_NAME).write_bytes(to_safetensors(state))
-            card = _card(detector, digest(state), hashlib.sha256(content).hexdigest())
-            (staged / CARD_NAME).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-            seal_model(staged)
-            staged.replace(out)
-    except OSError as error:
-        raise UsageError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); grant it, make room, or name another "
-            "new folder with -o"
-        ) from error
+    with new_model_folder(out) as folder:
+        (folder / WEIGHTS_NAME).write_bytes(to_safetensors(state))
+        write_card(folder, _card(detector, digest(state), hashlib.sha256(content).hexdigest()))
     return open_model(out)
 
 

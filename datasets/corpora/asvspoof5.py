@@ -67,7 +67,7 @@ class ASVspoof5(Corpus):
     the protocol all the same; `channel` tells them. Coded copies of one clip share no id in a row.
 
     Source: README.txt of the release (layout); Wang et al., 2025, for counts and attacks. The families are not
-    confirmed against a release; neither is the licence: read its LICENSE.txt.
+    confirmed against a release; neither is the licence, for which the authors point to LICENSE.txt in the release.
     """
 
     facts = Facts(

@@ -21,10 +21,10 @@ class FakeOrReal(Corpus):
     `{training,validation,testing}/{real,fake}/*.wav`. Archives unpack to a folder in a folder of about the same
     name; both are looked into. The versions hold the same utterances, so one of them is read at a time.
 
-    Counts per part and the licence are not confirmed, and not compared; the paper speaks of more than 195,000
-    utterances in `for-original`. Speakers and generators are not in the release.
+    Counts per part and the licence are not confirmed, and the counts not compared; the abstract of the paper speaks of
+    more than 198,000 utterances. Speakers and generators are not in the release.
 
-    Source: Reimao and Tzerpos, 2019.
+    Source: Reimao and Tzerpos, 2019 (abstract).
     """
 
     facts = Facts(

@@ -19,8 +19,8 @@ class InTheWild(Corpus):
     beside it `0.wav`, `1.wav` and so on. There is one part, made for evaluation.
 
     Source: Müller et al., 2022 (counts of clips and hours). The paper has 58 speakers; a count of meta.csv by
-    others has 54, so the number of speakers is not compared. The licence is that of the authors' copy on Hugging
-    Face; for older downloads it is not confirmed.
+    others has 54, so the number of speakers is not compared. The licence is the one that the authors' copy on Hugging
+    Face (mueller91/In-The-Wild) states; for older downloads it is not confirmed.
     """
 
     facts = Facts(

@@ -22,9 +22,10 @@ class MLAAD(Corpus):
 
     Versions differ in models and hours, so no counts are compared; the hours are those of version 9. That
     is_original_language, training_data and transcript are in every version is not confirmed: only path, language,
-    model_name and architecture are required. The licence is not confirmed either: read that of your download.
+    model_name and architecture are required.
 
-    Source: Müller et al., 2024 (arXiv:2401.09512, abstract of version 9: 140 models, 51 languages, 678.3 h).
+    Source: Müller et al., 2024 (arXiv:2401.09512, abstract of version 9: 140 models, 51 languages, 678.3 h); licence
+    as the authors' card of mueller91/MLAAD on Hugging Face states it, whose tag for some time said Apache 2.0.
     """
 
     facts = Facts(
@@ -32,7 +33,7 @@ class MLAAD(Corpus):
         what="fakes only, 140 TTS models in 51 languages (version 9)",
         citation="Müller et al., MLAAD: The multi-language audio anti-spoofing dataset, IJCNN 2024 (arXiv:2401.09512)",
         year=2024,
-        licence="CC BY-NC 4.0 (not confirmed)",
+        licence="CC BY-NC 4.0",
         home="https://deepfake-total.com/mlaad",
         hours=678.3,
     )

@@ -25,9 +25,10 @@ class SpoofCeleb(Corpus):
 
     The short names dev and eval are taken too, as it is not confirmed which of them every release has. Where there
     is no column speaker, the speaker is the VoxCeleb id in the path. The attacks' systems are not mapped to
-    families: their table was not at hand. The licence is not confirmed: VoxCeleb's own terms apply as well.
+    families: their table was not at hand.
 
-    Source: Jung et al., 2025; layout and counts as the card of DeepFense/SpoofCeleb on Hugging Face has them.
+    Source: Jung et al., 2025; layout and counts as the card of DeepFense/SpoofCeleb on Hugging Face has them; licence
+    as the authors' own copy there, jungjee/spoofceleb, states it.
     """
 
     facts = Facts(
@@ -36,7 +37,7 @@ class SpoofCeleb(Corpus):
         citation="Jung et al., SpoofCeleb: Speech deepfake detection and SASV in the wild, IEEE OJSP 6, 2025 "
         "(arXiv:2409.17285)",
         year=2024,
-        licence="not confirmed",
+        licence="CC BY 4.0",
         home="https://jungjee.github.io/spoofceleb",
     )
     parts = tuple(_NAMES)

@@ -11,9 +11,11 @@ from typing import Any
 
 from ...core.audio import write_audio
 from ..store import StoredClip
-from ..store.records import NO_NUMBER, NO_TEXT, StoreRow, to_values
+from ..store.records import NO_NUMBER, NO_TEXT, NUMBERS, TEXTS, StoreRow, to_values
 
 TABLE_NAME = "metadata"
+_FIRST = ("clip_id", "label", "duration_s")
+COLUMNS = (*_FIRST, *(name for name in (*NUMBERS, *TEXTS) if name not in _FIRST))
 
 
 def write_flac(clips: Iterable[StoredClip], folder: Path) -> int:
@@ -28,15 +30,23 @@ def write_flac(clips: Iterable[StoredClip], folder: Path) -> int:
         write_audio(folder / name, clip.audio.samples, clip.audio.rate_hz)
         lines.append({"file": name, **table_line(clip.row)})
     write_table(folder / f"{TABLE_NAME}.csv", lines)
-    pq.write_table(pa.Table.from_pylist(lines), folder / f"{TABLE_NAME}.parquet", compression="zstd")
+    table = pa.Table.from_pylist(lines, pa.schema([("file", "string"), *table_types()]))
+    pq.write_table(table, folder / f"{TABLE_NAME}.parquet", compression="zstd")
     return len(lines)
 
 
 def table_line(row: StoreRow) -> dict[str, Any]:
     """A row as plain values; None: not known."""
-    values = {name: None if value in (NO_TEXT, NO_NUMBER) else value for name, value in to_values(row).items()}
-    known_first = {"clip_id": row.clip_id, "label": row.label, "duration_s": row.duration_s}
-    return known_first | values
+    values: dict[str, Any] = {
+        name: None if value in (NO_TEXT, NO_NUMBER) else value for name, value in to_values(row).items()
+    }
+    values["duration_s"] = row.duration_s
+    return {name: values[name] for name in COLUMNS}
+
+
+def table_types() -> list[tuple[str, str]]:
+    """Name and Arrow type of each column of `table_line`, in its order."""
+    return [(name, "float64" if name == "duration_s" else "int64" if name in NUMBERS else "string") for name in COLUMNS]
 
 
 def write_table(path: Path, lines: list[dict[str, Any]]) -> None:

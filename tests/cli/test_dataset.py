@@ -81,7 +81,7 @@ def test_merge_and_export(run, tmp_path):
     run("add", "clips", "-o", "two", *GENUINE)
     merged = run("merge", "one", "two", "-o", "all")
     assert "all: 2 clips copied, 1 were there already" in merged.stderr
-    written = {"flac": "metadata.csv", "asvspoof": "protocols/all.txt", "hf": "data/train/metadata.csv"}
+    written = {"flac": "metadata.csv", "asvspoof": "protocols/all.txt", "hf": "data/train/metadata.parquet"}
     for layout, name in written.items():
         result = run("export", "all", "-o", layout, "--format", layout)
         assert result.exit_code == 0, result.output
