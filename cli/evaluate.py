@@ -114,9 +114,9 @@ def evaluate(
     """Measure a detector on labelled clips: error rates, calibration, by generator, source and condition.
 
     MANIFEST is a CSV file as for `covoguard train`: clip, file, label (bonafide or spoof), fold, and where known
-    generator, family, kind, source, speaker, language, codec, snr_db, bandwidth_hz, duration_s, condition. Scores
-    come from a detector, or from a file, so that any other system can be measured too. Exits with 3 when clips
-    have no score.
+    generator, family, kind, source, voice_pool (sources that share voices), speaker, language, codec, snr_db,
+    bandwidth_hz, duration_s, condition. Scores come from a detector, or from a file, so that any other system can be
+    measured too. Exits with 3 when clips have no score.
 
     \b
     Examples:

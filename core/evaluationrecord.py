@@ -48,7 +48,7 @@ class FixedThreshold:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, and the interval of the grouped bootstrap where its spread can be known."""
+    """A figure, and the interval of the grouped bootstrap where that shows a spread: a rate of 0 has none."""
 
     value: float | None
     low: float | None = None
@@ -75,17 +75,20 @@ class PooledFigures:
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """One group. `n_` are its scored clips, those of the other side not included."""
+    """One group. `n_` are its scored clips, those of the other side not included.
+
+    The intervals take the group as given: its clips are drawn anew, and so is the other side.
+    """
 
     name: str
     n_bonafide: int
     n_spoof: int
     n_unscored: int
-    eer: float | None
+    eer: Estimate
     auc: float | None
-    fpr: float | None
+    fpr: Estimate
     """At the fixed threshold, of the group's own genuine clips."""
-    fnr: float | None
+    fnr: Estimate
     """At the fixed threshold, of the group's own generated clips."""
     undefined: str | None
     """Why there is no EER."""
@@ -93,20 +96,65 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """Clips by one property, the worst group first."""
+    """Clips by one property, the worst group first.
+
+    In a macro mean each group with an EER counts once. Its interval draws the groups anew too where they are a sample
+    of many (generators, families, sources), and not where they are given (codecs, bands of SNR).
+    """
 
     name: str
     against: Against
-    macro_mean_eer: float | None
-    """Each group with an EER counts once."""
+    macro_mean_eer: Estimate
+    macro_mean_fpr: Estimate
+    """Of the groups' own genuine clips; no value where the groups have none."""
+    macro_mean_fnr: Estimate
+    """Of the groups' own generated clips; no value where the groups have none."""
     worst: tuple[str, ...]
     """Names of the five groups with the highest EER."""
     groups: tuple[GroupFigures, ...]
 
 
 @dataclass(frozen=True)
+class CrossTestGenerator:
+    """One generator against each pool of genuine speech by itself."""
+
+    name: str
+    n_spoof: int
+    mean_eer: float
+    worst_eer: float
+    worst_source: str
+
+
+@dataclass(frozen=True)
+class CrossTestSource:
+    """One pool of genuine speech against each generator by itself."""
+
+    name: str
+    n_bonafide: int
+    mean_eer: float
+    worst_eer: float
+    worst_generator: str
+
+
+@dataclass(frozen=True)
+class CrossTest:
+    """Bona fide cross-testing (arXiv 2509.09204): no generator hides behind a mixture of easy genuine speech."""
+
+    mean_eer: float
+    """Over all pairs of generator and source."""
+    mean_of_worst_eer: float
+    """Over generators, each with the source that it is hardest to tell from."""
+    generators: tuple[CrossTestGenerator, ...]
+    """The worst first, by `worst_eer`."""
+    sources: tuple[CrossTestSource, ...]
+    """The worst first, by `mean_eer`."""
+    eer: tuple[tuple[float, ...], ...]
+    """A row per generator and a column per source, in these orders."""
+
+
+@dataclass(frozen=True)
 class LeftOutFamily:
-    """One family as a stranger: the threshold, at equal errors, comes from other families and from other folds."""
+    """One family as a stranger: threshold and calibration come from other families and from other folds."""
 
     family: str
     folds: tuple[str, ...]
@@ -114,10 +162,23 @@ class LeftOutFamily:
     n_bonafide: int
     n_spoof: int
     threshold: float | None
+    """At equal errors."""
     eer: float | None
     fpr: float | None
     fnr: float | None
+    cllr: float | None
+    """Bits, after the affine calibration. Above 1 the ratios mislead."""
     undefined: str | None
+
+
+@dataclass(frozen=True)
+class LeftOutFamilies:
+    """Every family as a stranger, the most missed first, and their means, in which each counts once."""
+
+    macro_mean_fpr: float | None
+    macro_mean_fnr: float | None
+    macro_mean_cllr: float | None
+    families: tuple[LeftOutFamily, ...]
 
 
 @dataclass(frozen=True)
@@ -175,6 +236,8 @@ class Evaluation:
     manifest: str
     manifest_sha256: str
     system: System
+    rules: tuple[str, ...]
+    """How a clip came to its score: sound, windows, pooling, scale; or that this is not known."""
     policy: str
     """`name@version`."""
     seed: int
@@ -187,7 +250,10 @@ class Evaluation:
     threshold: FixedThreshold | None
     pooled: PooledFigures
     tables: tuple[GroupTable, ...]
-    left_out_families: tuple[LeftOutFamily, ...]
+    cross_test: CrossTest | None
+    """None with fewer than two sources of genuine speech with enough clips, or no generator with enough."""
+    left_out: LeftOutFamilies | None
+    """None without two families and two folds."""
     verdicts: tuple[VerdictShares, ...]
     curves: Curves
     segments: SegmentFigures | None

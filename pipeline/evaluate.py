@@ -5,7 +5,6 @@ the policy. The measures themselves are in `detect/metrics`.
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,9 +37,13 @@ from ..detect.metrics.probability import brier, ece, reliability
 from ..detect.metrics.trials import BoolArray, Float64Array
 from ..detect.policy import Policy
 from .decision import decide_on
-from .evaluation_groups import group_tables, left_out_families
+from .evaluation_crosstest import cross_test
+from .evaluation_groups import Resampling, drawn_unit, group_tables
+from .evaluation_notes import evaluation_notes
+from .evaluation_rules import scoring_rules
 from .evaluation_scores import ScoredClip, ScoreSet, arrays
 from .evaluation_segments import SegmentLabels, segment_figures
+from .evaluation_strangers import left_out_families
 from .run import this_tool
 
 LEVEL = 0.95
@@ -91,16 +94,15 @@ def evaluate(
     """
     threshold, test = _fix_threshold(scores, policy, plan)
     manifest_sha256 = sha256_of_file(manifest)
-    tested = test.scored
-    pooled = _pooled(tested, test.is_log10_lr, threshold, plan, progress)
-    families = left_out_families(test, plan.min_clips)
-    verdicts = _verdicts(test, policy)
-    return Evaluation(
+    pooled = _pooled(test.scored, test.is_log10_lr, threshold, plan, progress)
+    progress(0, None, "measuring groups")
+    evaluation = Evaluation(
         schema_version=EVALUATION_SCHEMA_VERSION,
         tool=this_tool(),
         manifest=str(manifest),
         manifest_sha256=manifest_sha256,
         system=test.system,
+        rules=scoring_rules(test),
         policy=policy.id,
         seed=plan.seed,
         n_resamples=plan.n_resamples,
@@ -109,15 +111,18 @@ def evaluate(
         clips=_counts(test),
         threshold=threshold,
         pooled=pooled,
-        tables=group_tables(test, threshold, plan.min_clips),
-        left_out_families=families,
-        verdicts=verdicts,
+        tables=group_tables(test, threshold, plan.min_clips, Resampling(plan.n_resamples, plan.seed, LEVEL)),
+        cross_test=cross_test(test, plan.min_clips),
+        left_out=left_out_families(test, plan.min_clips),
+        verdicts=_verdicts(test, policy),
         curves=_curves(test, threshold),
         segments=None
         if segments is None
         else segment_figures(test, segments, _window_threshold(policy, plan), plan.segment_tolerance_s),
-        notes=tuple(_notes(test, threshold, pooled, plan, bool(families), manifest_sha256 == trained_on_sha256)),
+        notes=(),
     )
+    notes = evaluation_notes(evaluation, test, trained_here=manifest_sha256 == trained_on_sha256)
+    return replace(evaluation, notes=tuple(notes))
 
 
 def _fix_threshold(scores: ScoreSet, policy: Policy, plan: EvaluationPlan) -> tuple[FixedThreshold | None, ScoreSet]:
@@ -162,7 +167,7 @@ def _pooled(
         "fpr": _rate_at(threshold, "fpr"), "fnr": _rate_at(threshold, "fnr"),
     }  # fmt: skip
     values, is_spoof = arrays(clips)
-    groups = [_bootstrap_group(clip) for clip in clips]
+    groups = [drawn_unit(clip) for clip in clips]
     figures = {}
     for done, (name, measure) in enumerate(measures.items(), start=1):
         value = None if name in _OF_RATIOS and not is_log10_lr else measure(values, is_spoof)
@@ -172,6 +177,10 @@ def _pooled(
             interval = bootstrap_interval(
                 measure, values, is_spoof, groups, rng=rng, n_resamples=plan.n_resamples, level=LEVEL
             )
+        if (
+            interval is not None and interval.low == interval.high
+        ):  # a rate of 0 shows no spread, which is not certainty
+            interval = None
         figures[name] = Estimate(value, interval.low, interval.high) if interval else Estimate(value)
         progress(done, len(measures), f"measuring {name}")
     return PooledFigures(**figures)
@@ -183,13 +192,6 @@ def _rate_at(threshold: FixedThreshold | None, name: Literal["fpr", "fnr"]) -> M
         return None if rates is None else float(getattr(rates, name))
 
     return rate
-
-
-def _bootstrap_group(clip: ScoredClip) -> tuple[str, str | None, str | None]:
-    """What would be drawn anew: a genuine speaker of a source, a generator. Unnamed ones of a kind are one group."""
-    if clip.is_spoof:
-        return "spoof", clip.row.generator or clip.row.family, None
-    return "bonafide", clip.row.source, clip.row.speaker
 
 
 def _counts(scores: ScoreSet) -> ClipCounts:
@@ -217,10 +219,6 @@ def _verdicts(scores: ScoreSet, policy: Policy) -> tuple[VerdictShares, ...]:
         )
         for label in labels
     )
-
-
-def _share(given: Sequence[VerdictLabel], name: VerdictLabel) -> float:
-    return given.count(name) / len(given)
 
 
 def _verdict(clip: ScoredClip, policy: Policy) -> VerdictLabel:
@@ -259,50 +257,3 @@ def _curves(scores: ScoreSet, threshold: FixedThreshold | None) -> Curves:
         if curve is None or kept is None
         else tuple((float(curve.coverage[index]), float(curve.error[index])) for index in kept),
     )
-
-
-def _notes(
-    scores: ScoreSet,
-    threshold: FixedThreshold | None,
-    pooled: PooledFigures,
-    plan: EvaluationPlan,
-    has_left_out: bool,
-    trained_here: bool,
-) -> list[str]:
-    counts = _counts(scores)
-    notes = []
-    if trained_here:
-        notes.append("The model was trained on this very manifest: every figure here flatters it.")
-    if counts.unscored_bonafide or counts.unscored_spoof:
-        notes.append(
-            f"{counts.unscored_bonafide} bona fide and {counts.unscored_spoof} spoof clips have no score "
-            f"({_reasons(scores)}). They are left out of the rates, and count against coverage."
-        )
-    if pooled.eer.value is not None and pooled.eer.value > 0.5:
-        notes.append(
-            "The EER is above 50 %: the scores point the wrong way. Higher must mean more synthetic; scores that are "
-            "higher for bona fide speech need --higher-is-bonafide."
-        )
-    if not scores.is_log10_lr:
-        notes.append("The scores are no log10 likelihood ratios: actDCF, Cllr, Brier, ECE and verdicts are undefined.")
-    if threshold is None:
-        notes.append("No threshold was fixed: error rates at one are undefined. Give --threshold or --dev-fold.")
-    if plan.n_resamples and pooled.eer.low is None:
-        notes.append(
-            "No intervals: a class lies in one group (speaker and source, or generator), so its spread is unknown."
-        )
-    if not plan.n_resamples:
-        notes.append("No intervals were asked for.")
-    if not has_left_out:
-        notes.append("No leave-one-family-out table: it needs two folds and two named families.")
-    return notes
-
-
-def _reasons(scores: ScoreSet) -> str:
-    """Why clips have no score, with how many each, the most frequent first."""
-    codes = Counter(
-        clip.record.error.code if clip.record and clip.record.error else "not_scored"
-        for clip in scores.clips
-        if clip.score is None
-    )
-    return ", ".join(f"{code} {count}" for code, count in codes.most_common())

@@ -1,20 +1,22 @@
-"""An evaluation's tables: the same figures by generator, source and condition, and families as strangers."""
+"""An evaluation's tables: the same figures by generator, voice pool, source and condition, with their intervals."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from ..core.evaluationrecord import N_WORST, Against, FixedThreshold, GroupFigures, GroupTable, LeftOutFamily
-from ..detect.metrics.eer import auc, eer, threshold_at_eer
+from ..core.evaluationrecord import N_WORST, Against, Estimate, FixedThreshold, GroupFigures, GroupTable
+from ..detect.metrics.eer import auc, eer
+from ..detect.metrics.group_bootstrap import Contest, Range, Side, group_intervals
 from .evaluation_scores import ScoredClip, ScoreSet, arrays
 
 Name = Callable[[ScoredClip], str | None]
 """The group of a clip; None: it has none."""
 
 UNNAMED = "(not named)"
+_SIDES = {"all_bonafide": ("spoof",), "all_spoof": ("bonafide",), "within": ("bonafide", "spoof")}
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,18 @@ class Grouping:
     name: str
     against: Against
     of: Name
+    is_sample: bool = False
+    """The groups are some of many that might have been there, and not conditions that are given."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made."""
+
+    n_resamples: int
+    """0: there are none."""
+    seed: int
+    level: float
 
 
 def band(value: float | None, edges: Sequence[float], unit: str) -> str | None:
@@ -63,16 +77,21 @@ def _duration(clip: ScoredClip) -> str | None:
     return band(measured if measured is not None else _number_in(clip, "duration_s", "dur"), (2, 4, 8, 16, 60), "s")
 
 
+def _voice_pool(clip: ScoredClip) -> str | None:
+    """Corpora that share their speakers (LibriSpeech, LibriTTS) can be one pool by a column of the manifest."""
+    return clip.columns.get("voice_pool") or clip.row.source
+
+
 def _codec(clip: ScoredClip) -> str | None:
     return (clip.record.input.codec if clip.record else None) or clip.columns.get("codec")
 
 
 GROUPINGS = (
-    Grouping("generator", "all_bonafide", lambda clip: clip.row.generator if clip.is_spoof else None),
-    Grouping("family", "all_bonafide", lambda clip: clip.row.family if clip.is_spoof else None),
+    Grouping("generator", "all_bonafide", lambda clip: clip.row.generator if clip.is_spoof else None, True),
+    Grouping("family", "all_bonafide", lambda clip: clip.row.family if clip.is_spoof else None, True),
     Grouping("kind", "all_bonafide", lambda clip: clip.row.kind if clip.is_spoof else None),
-    Grouping("bona fide source", "all_spoof", lambda clip: None if clip.is_spoof else clip.row.source),
-    Grouping("source", "within", lambda clip: clip.row.source),
+    Grouping("bona fide source", "all_spoof", lambda clip: None if clip.is_spoof else clip.row.source, True),
+    Grouping("voice pool", "within", _voice_pool, True),
     Grouping("codec", "within", _codec),
     Grouping("SNR", "within", _snr),
     Grouping("bandwidth", "within", _bandwidth),
@@ -83,14 +102,76 @@ GROUPINGS = (
 )
 
 
-def group_tables(scores: ScoreSet, threshold: FixedThreshold | None, min_clips: int) -> tuple[GroupTable, ...]:
+def group_tables(
+    scores: ScoreSet, threshold: FixedThreshold | None, min_clips: int, resampling: Resampling
+) -> tuple[GroupTable, ...]:
     """A table for every property that any clip has; in it, clips without the property are a group of their own."""
-    tables = (_table(grouping, scores, threshold, min_clips) for grouping in GROUPINGS)
+    tables = (_table(grouping, scores, threshold, min_clips, resampling) for grouping in GROUPINGS)
     return tuple(table for table in tables if table is not None)
 
 
-def _table(grouping: Grouping, scores: ScoreSet, threshold: FixedThreshold | None, min_clips: int) -> GroupTable | None:
-    side = {"all_bonafide": ("spoof",), "all_spoof": ("bonafide",), "within": ("bonafide", "spoof")}[grouping.against]
+def drawn_unit(clip: ScoredClip) -> tuple[str, str | None, str | None]:
+    """What would be drawn anew: a genuine speaker of a source, a generator. Unnamed ones of a kind are one unit."""
+    if clip.is_spoof:
+        return "spoof", clip.row.generator or clip.row.family, None
+    return "bonafide", clip.row.source, clip.row.speaker
+
+
+def too_few(clips: Sequence[ScoredClip], min_clips: int, where: str = "here") -> str | None:
+    """Why these clips give no EER; None when they do."""
+    n_spoof = sum(clip.is_spoof for clip in clips)
+    for label, count in (("bona fide", len(clips) - n_spoof), ("spoof", n_spoof)):
+        if count < min_clips:
+            return f"{count or 'no'} {label} clips with a score {where}; {min_clips} are needed"
+    return None
+
+
+def share_flagged(clips: Sequence[ScoredClip], threshold: FixedThreshold | None, min_clips: int) -> float | None:
+    """Share of clips at or above the threshold; None without one, or for fewer than `min_clips`."""
+    if threshold is None or len(clips) < max(1, min_clips):
+        return None
+    return float(np.mean([clip.score is not None and clip.score >= threshold.value for clip in clips]))
+
+
+def share_missed(clips: Sequence[ScoredClip], threshold: FixedThreshold | None, min_clips: int) -> float | None:
+    """Share of clips below the threshold, likewise."""
+    flagged = share_flagged(clips, threshold, min_clips)
+    return None if flagged is None else 1.0 - flagged
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A group's own scored clips, those that it is measured with, and how many have no score."""
+
+    name: str
+    own: Sequence[ScoredClip]
+    others: Sequence[ScoredClip]
+    n_unscored: int
+
+    def of_class(self, is_spoof: bool) -> list[ScoredClip]:
+        """Its own clips of one class."""
+        return [clip for clip in self.own if clip.is_spoof == is_spoof]
+
+
+def _table(
+    grouping: Grouping, scores: ScoreSet, threshold: FixedThreshold | None, min_clips: int, resampling: Resampling
+) -> GroupTable | None:
+    groups = _groups(grouping, scores)
+    if {group.name for group in groups} <= {UNNAMED}:
+        return None
+    figures = [_figures(group, threshold, min_clips) for group in groups]
+    measured = [index for index, each in enumerate(figures) if each.undefined is None]
+    table = _with_intervals(
+        grouping, [groups[index] for index in measured], [figures[index] for index in measured], threshold, resampling
+    )
+    undefined = [each for each in figures if each.undefined is not None]
+    ordered = sorted(table.groups, key=lambda each: (-(each.eer.value or 0.0), each.name))
+    worst = tuple(each.name for each in ordered[:N_WORST])
+    return replace(table, worst=worst, groups=(*ordered, *sorted(undefined, key=lambda each: each.name)))
+
+
+def _groups(grouping: Grouping, scores: ScoreSet) -> list[_Group]:
+    side = _SIDES[grouping.against]
     members: dict[str, list[ScoredClip]] = {}
     unscored: Counter[str] = Counter()
     for clip in scores.clips:
@@ -101,95 +182,89 @@ def _table(grouping: Grouping, scores: ScoreSet, threshold: FixedThreshold | Non
                 unscored[name] += 1
             else:
                 members[name].append(clip)
-    if set(members) <= {UNNAMED}:
-        return None
     others = [] if grouping.against == "within" else [clip for clip in scores.scored if clip.row.label not in side]
-    groups = [_figures(name, clips, others, unscored[name], threshold, min_clips) for name, clips in members.items()]
-    groups.sort(key=lambda each: (each.eer is None, -(each.eer or 0.0), each.name))
-    measured = [each for each in groups if each.eer is not None]
-    macro_mean = float(np.mean([each.eer for each in measured])) if measured else None
-    worst = tuple(each.name for each in measured[:N_WORST])
-    return GroupTable(grouping.name, grouping.against, macro_mean, worst, tuple(groups))
+    return [_Group(name, clips, others, unscored[name]) for name, clips in members.items()]
 
 
-def _figures(
-    name: str,
-    clips: Sequence[ScoredClip],
-    others: Sequence[ScoredClip],
-    n_unscored: int,
-    threshold: FixedThreshold | None,
-    min_clips: int,
-) -> GroupFigures:
-    n_spoof = sum(clip.is_spoof for clip in clips)
-    n_bonafide = len(clips) - n_spoof
-    together = [*clips, *others]
-    undefined = _too_few(together, min_clips)
+def _figures(group: _Group, threshold: FixedThreshold | None, min_clips: int) -> GroupFigures:
+    together = [*group.own, *group.others]
+    undefined = too_few(together, min_clips)
     values, is_spoof = arrays(together)
+    bonafide, spoof = group.of_class(False), group.of_class(True)
     return GroupFigures(
-        name=name,
-        n_bonafide=n_bonafide,
-        n_spoof=n_spoof,
-        n_unscored=n_unscored,
-        eer=None if undefined else eer(values, is_spoof),
+        name=group.name,
+        n_bonafide=len(bonafide),
+        n_spoof=len(spoof),
+        n_unscored=group.n_unscored,
+        eer=Estimate(None if undefined else eer(values, is_spoof)),
         auc=None if undefined else auc(values, is_spoof),
-        fpr=_share_flagged([clip for clip in clips if not clip.is_spoof], threshold, min_clips),
-        fnr=_share_passed([clip for clip in clips if clip.is_spoof], threshold, min_clips),
+        fpr=Estimate(share_flagged(bonafide, threshold, min_clips)),
+        fnr=Estimate(share_missed(spoof, threshold, min_clips)),
         undefined=undefined,
     )
 
 
-def left_out_families(scores: ScoreSet, min_clips: int) -> tuple[LeftOutFamily, ...]:
-    """One row per family, the most missed first; empty with fewer than two folds or two families.
-
-    The threshold of a family is that of equal errors on the other families and genuine clips, all of other folds than
-    the family's. Where the scores are out of fold, this is what a family that nobody has met yet would see.
-    """
-    clips = scores.scored
-    families = sorted({clip.row.family for clip in clips if clip.is_spoof and clip.row.family})
-    if len(families) < 2 or len({clip.row.split for clip in clips}) < 2:
-        return ()
-    rows = [_left_out(family, clips, min_clips) for family in families]
-    return tuple(sorted(rows, key=lambda row: (row.fnr is None, -(row.fnr or 0.0), row.family)))
-
-
-def _left_out(family: str, clips: Sequence[ScoredClip], min_clips: int) -> LeftOutFamily:
-    own = [clip for clip in clips if clip.is_spoof and clip.row.family == family]
-    folds = {clip.row.split for clip in own}
-    genuine = [clip for clip in clips if not clip.is_spoof and clip.row.split in folds]
-    rest = [clip for clip in clips if clip.row.split not in folds and not (clip.is_spoof and clip.row.family == family)]
-    undefined = _too_few([*own, *genuine], min_clips, "in its folds")
-    if not undefined:
-        undefined = _too_few(rest, min_clips, "in the other folds")
-    value = None if undefined else threshold_at_eer(*arrays(rest))
-    threshold = None if value is None else FixedThreshold(value, "equal errors on other families and folds")
-    return LeftOutFamily(
-        family=family,
-        folds=tuple(sorted(str(fold) for fold in folds)),
-        n_bonafide=len(genuine),
-        n_spoof=len(own),
-        threshold=value,
-        eer=None if undefined else eer(*arrays([*own, *genuine])),
-        fpr=_share_flagged(genuine, threshold, min_clips),
-        fnr=_share_passed(own, threshold, min_clips),
-        undefined=undefined,
+def _with_intervals(
+    grouping: Grouping,
+    groups: Sequence[_Group],
+    figures: Sequence[GroupFigures],
+    threshold: FixedThreshold | None,
+    resampling: Resampling,
+) -> GroupTable:
+    """The table of groups with an EER; with intervals if they are wanted."""
+    rates = {name: [getattr(each, name) for each in figures] for name in ("eer", "fpr", "fnr")}
+    means = {name: Estimate(_mean(estimates)) for name, estimates in rates.items()}
+    if resampling.n_resamples and groups:
+        spreads = group_intervals(
+            _contests(grouping, groups),
+            None if threshold is None else threshold.value,
+            draws_groups=grouping.is_sample,
+            rng=np.random.default_rng(resampling.seed),
+            n_resamples=resampling.n_resamples,
+            level=resampling.level,
+        )
+        for name, spread in spreads.items():
+            rates[name] = [_within(*pair) for pair in zip(rates[name], spread.groups, strict=True)]
+            means[name] = _within(means[name], spread.mean)
+    rows = tuple(
+        replace(each, eer=rate, fpr=fpr, fnr=fnr)
+        for each, rate, fpr, fnr in zip(figures, rates["eer"], rates["fpr"], rates["fnr"], strict=True)
     )
+    return GroupTable(grouping.name, grouping.against, means["eer"], means["fpr"], means["fnr"], (), rows)
 
 
-def _too_few(clips: Sequence[ScoredClip], min_clips: int, where: str = "here") -> str | None:
-    """Why these clips give no EER; None when they do."""
-    n_spoof = sum(clip.is_spoof for clip in clips)
-    for label, count in (("bona fide", len(clips) - n_spoof), ("spoof", n_spoof)):
-        if count < min_clips:
-            return f"{count or 'no'} {label} clips with a score {where}; {min_clips} are needed"
-    return None
+def _mean(estimates: Sequence[Estimate]) -> float | None:
+    """None unless every group has a value."""
+    values = [each.value for each in estimates if each.value is not None]
+    return float(np.mean(values)) if values and len(values) == len(estimates) else None
 
 
-def _share_flagged(clips: Sequence[ScoredClip], threshold: FixedThreshold | None, min_clips: int) -> float | None:
-    if threshold is None or len(clips) < max(1, min_clips):
-        return None
-    return float(np.mean([clip.score is not None and clip.score >= threshold.value for clip in clips]))
+def _within(estimate: Estimate, spread: Range | None) -> Estimate:
+    return estimate if estimate.value is None or spread is None else Estimate(estimate.value, *spread)
 
 
-def _share_passed(clips: Sequence[ScoredClip], threshold: FixedThreshold | None, min_clips: int) -> float | None:
-    flagged = _share_flagged(clips, threshold, min_clips)
-    return None if flagged is None else 1.0 - flagged
+def _contests(grouping: Grouping, groups: Sequence[_Group]) -> list[Contest]:
+    """Both classes of each group. A generator or family is given, so there its speakers or clips are drawn anew."""
+    shared = _side(groups[0].others, drawn_unit) if groups[0].others else None
+    own_unit: Callable[[ScoredClip], Hashable] = drawn_unit
+    if grouping.is_sample and grouping.against == "all_bonafide":
+        own_unit = _speaker
+    contests = []
+    for group in groups:
+        bonafide, spoof = (_side(clips, own_unit) if clips else shared for clips in map(group.of_class, (False, True)))
+        if bonafide is None or spoof is None:
+            raise AssertionError("groups without a class have no EER")
+        contests.append(Contest(bonafide, spoof))
+    return contests
+
+
+def _speaker(clip: ScoredClip) -> str | None:
+    return clip.row.speaker
+
+
+def _side(clips: Sequence[ScoredClip], unit: Callable[[ScoredClip], Hashable]) -> Side:
+    """By unit; by clip where there is but one unit."""
+    units = [unit(clip) for clip in clips]
+    if len(set(units)) < 2:
+        units = [clip.row.clip_id for clip in clips]
+    return Side.of([clip.score for clip in clips if clip.score is not None], units)

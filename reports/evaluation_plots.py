@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
-from ..core.evaluationrecord import Curves, Evaluation
+from ..core.evaluationrecord import Curves, Estimate, Evaluation
 from .svg import BONAFIDE, NEUTRAL, SPOOF, Axis, Frame, level_bars, plot, round_values
 from .text import printable
 
@@ -30,15 +30,22 @@ def evaluation_plots(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     if curves.risk_coverage is not None:
         yield "Coverage against error, the surest clips first", _coverage(curves.risk_coverage)
     for table in evaluation.tables:
-        measured = [each for each in table.groups if each.eer is not None][:N_BARS]
+        measured = [each for each in table.groups if each.eer.value is not None][:N_BARS]
         if table.name == "generator" and measured:
             title = f"EER by generator, the worst {len(measured)}"
             yield (
                 title,
                 level_bars(
-                    title, [(printable(g.name), 2 * (g.eer or 0), f"{100 * (g.eer or 0):.1f} %") for g in measured]
+                    title, [(printable(g.name), 2 * (g.eer.value or 0), _interval_text(g.eer)) for g in measured]
                 ),
             )
+
+
+def _interval_text(estimate: Estimate) -> str:
+    text = f"{100 * (estimate.value or 0):.1f} %"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
 
 
 def _det(points: Sequence[tuple[float, float]]) -> str:

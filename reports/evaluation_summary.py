@@ -65,15 +65,35 @@ def _cells(estimate: Estimate, is_rate: bool) -> tuple[str, str]:
     return shown(estimate.value), f"{shown(estimate.low)} to {shown(estimate.high)}"
 
 
+def _in_one(estimate: Estimate) -> str:
+    value, interval = _cells(estimate, is_rate=True)
+    return f"{value} ({interval})" if interval else value
+
+
 def _lines(record: Evaluation) -> Iterator[str]:
     if record.threshold is not None:
         yield f"threshold {record.threshold.value:.4g}: {printable(record.threshold.origin)}"
     for table in record.tables:
-        if table.macro_mean_eer is None or table.against == "within":
+        if table.macro_mean_eer.value is None or (table.against == "within" and table.name != "voice pool"):
             continue
-        yield f"by {table.name}: macro mean EER {100 * table.macro_mean_eer:.1f} %, worst"
+        yield f"by {table.name}: macro mean EER {_in_one(table.macro_mean_eer)}, worst"
         for group in table.groups[: len(table.worst)]:
-            yield f"  {100 * (group.eer or 0):5.1f} %  {printable(group.name)}"
+            yield f"  {100 * (group.eer.value or 0):5.1f} %  {printable(group.name)}"
+        if table.against == "all_spoof" and table.macro_mean_fpr.value is not None:
+            yield f"  bona fide flagged, macro mean over sources: {_in_one(table.macro_mean_fpr)}"
+    if record.cross_test is not None:
+        cross = record.cross_test
+        yield (
+            f"generators against each genuine source: mean EER {100 * cross.mean_eer:.1f} %, of the worst "
+            f"{100 * cross.mean_of_worst_eer:.1f} %"
+        )
+    if record.left_out is not None and record.left_out.macro_mean_fnr is not None:
+        left_out = record.left_out
+        cllr = "not measured" if left_out.macro_mean_cllr is None else f"{left_out.macro_mean_cllr:.3f}"
+        yield (
+            f"one family left out: missed {100 * (left_out.macro_mean_fnr or 0):.1f} %, flagged "
+            f"{100 * (left_out.macro_mean_fpr or 0):.1f} %, Cllr {cllr}"
+        )
     for each in record.verdicts:
         shares = ", ".join(f"{name} {100 * getattr(each, name):.1f} %" for name in _VERDICTS)
         yield f"{'bona fide' if each.label == 'bonafide' else 'generated'}: {shares}"

@@ -12,7 +12,7 @@ from itertools import pairwise
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 420, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 12, 44
 BONAFIDE, SPOOF, NEUTRAL = "#1f6fb2", "#c8472d", "#555555"
 
 
@@ -90,8 +90,8 @@ def plot(title: str, frame: Frame, layers: Sequence[str], legend: Sequence[tuple
         + _axes(frame)
         + "".join(layers)
         + "".join(
-            f'<text x="{WIDTH - _RIGHT - 4}" y="{_TOP + 14 + 14 * line}" text-anchor="end" fill="{colour}">'
-            f"{escape(text)}</text>"
+            f'<text x="{WIDTH - _RIGHT - 4}" y="{_TOP + 14 + 14 * line}" text-anchor="end" fill="{colour}" '
+            f'stroke="#fff" stroke-width="3" paint-order="stroke">{escape(text)}</text>'
             for line, (text, colour) in enumerate(legend)
         )
         + "</svg>"
@@ -100,7 +100,7 @@ def plot(title: str, frame: Frame, layers: Sequence[str], legend: Sequence[tuple
 
 def level_bars(title: str, rows: Sequence[tuple[str, float, str]]) -> str:
     """Lying bars, one under the other: (name, share in [0, 1], text behind the bar)."""
-    line_height, name_width, longest = 18, 190, 190
+    line_height, name_width, longest = 18, 190, 140
     height = line_height * len(rows) + 6
     parts = []
     for number, (name, share, text) in enumerate(rows):

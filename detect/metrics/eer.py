@@ -60,13 +60,19 @@ def eer(scores: npt.ArrayLike, is_spoof: npt.ArrayLike) -> float | None:
     roc = roc_points(scores, is_spoof)
     if roc is None:
         return None
+    return eer_of_counts(roc.false_alarms, roc.misses)
+
+
+def eer_of_counts(false_alarms: Int64Array, misses: Int64Array) -> float:
+    """The same from counts (k + 1,) at falling thresholds, as in `Roc`; both classes have at least one clip."""
+    n_bonafide, n_spoof = false_alarms[-1], misses[0]
     # (fnr - fpr) * n_spoof * n_bonafide, in integers: the crossing is found without rounding.
-    gap = roc.misses * roc.n_bonafide - roc.false_alarms * roc.n_spoof
+    gap = misses * n_bonafide - false_alarms * n_spoof
     after = int(np.argmax(gap <= 0))
     before = after - 1
     weight = gap[before] / (gap[before] - gap[after])
-    crossing = roc.false_alarms[before] + weight * (roc.false_alarms[after] - roc.false_alarms[before])
-    return float(crossing / roc.n_bonafide)
+    crossing = false_alarms[before] + weight * (false_alarms[after] - false_alarms[before])
+    return float(crossing / n_bonafide)
 
 
 def auc(scores: npt.ArrayLike, is_spoof: npt.ArrayLike) -> float | None:

@@ -1,11 +1,15 @@
 """An evaluation from a manifest and scores to its record: figures by hand, groups, thresholds, refusals."""
 
 import csv
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+import covoguard
 from covoguard.core.errors import InputError, UsageError
 from covoguard.core.scanrecord import (
     Decision,
@@ -19,10 +23,14 @@ from covoguard.core.scanrecord import (
     Timing,
     Tool,
 )
+from covoguard.detect.calibration import fit_affine
+from covoguard.detect.metrics.cllr import cllr
 from covoguard.detect.metrics.eer import eer
 from covoguard.detect.policy import Thresholds, load_policy
+from covoguard.detect.registry import SCORERS
 from covoguard.pipeline.evaluate import EvaluationPlan, evaluate
 from covoguard.pipeline.evaluation_groups import band
+from covoguard.pipeline.evaluation_rules import WINDOW_RULES
 from covoguard.pipeline.evaluation_scores import (
     bundled_trained_on_sha256,
     read_labelled,
@@ -126,32 +134,140 @@ def test_groups_are_measured_with_the_right_other_side(manifest, scores):
         "A": eer([-2, -1, 0, 2, 1, 3], [0, 0, 0, 0, 1, 1]),
         "B": eer([-2, -1, 0, 2, -1.5, 3], [0, 0, 0, 0, 1, 1]),
     }
-    assert {each.name: each.eer for each in families.groups} == pytest.approx(expected)
-    assert families.macro_mean_eer == pytest.approx(np.mean(list(expected.values())))
+    assert {each.name: each.eer.value for each in families.groups} == pytest.approx(expected)
+    assert families.macro_mean_eer.value == pytest.approx(np.mean(list(expected.values())))
     assert families.worst == ("B", "A")
     source = group(evaluation, "bona fide source", "S2")  # 0 and 2 against all spoofs
-    assert source.eer == eer([0, 2, 1, 3, -1.5, 3], [0, 0, 1, 1, 1, 1])
-    assert (source.fpr, source.fnr, source.n_spoof) == (0.5, None, 0)
-    within = group(evaluation, "source", "S1")  # -2 and -1 against 1 and 3
-    assert (within.eer, within.n_bonafide, within.n_spoof, within.fnr) == (0.0, 2, 2, 0.5)
+    assert source.eer.value == eer([0, 2, 1, 3, -1.5, 3], [0, 0, 1, 1, 1, 1])
+    assert (source.fpr.value, source.fnr.value, source.n_spoof) == (0.5, None, 0)
+    within = group(evaluation, "voice pool", "S1")  # -2 and -1 against 1 and 3
+    assert (within.eer.value, within.n_bonafide, within.n_spoof, within.fnr.value) == (0.0, 2, 2, 0.5)
     assert group(evaluation, "language", "de").n_bonafide == 2
     assert "codec" not in {each.name for each in evaluation.tables}, "nobody knows the codecs"
 
 
 def test_small_groups_and_groups_of_one_class_are_undefined_and_say_why(manifest, clips, scores):
     small = group(evaluate(manifest, scores, POLICY, replace(PLAN, min_clips=2)), "generator", "A-one")
-    assert (small.eer, small.auc, small.fnr) == (None, None, None)
+    assert (small.eer.value, small.auc, small.fnr.value) == (None, None, None)
     assert small.undefined == "1 spoof clips with a score here; 2 are needed"
     alone = replace(scores, clips=tuple(clip for clip in scores.clips if clip.row.clip_id not in ("s2", "s3")))
-    assert group(evaluate(manifest, alone, POLICY, PLAN), "source", "S2").undefined.startswith("no spoof clips")
+    assert group(evaluate(manifest, alone, POLICY, PLAN), "voice pool", "S2").undefined.startswith("no spoof clips")
 
 
 def test_a_family_left_out_meets_the_threshold_of_the_others(manifest, scores):
-    rows = {row.family: row for row in evaluate(manifest, scores, POLICY, PLAN).left_out_families}
+    left_out = evaluate(manifest, scores, POLICY, PLAN).left_out
+    rows = {row.family: row for row in left_out.families}
     # For A (fold 0): fold 1 has bona fide 0 and 2, B -1.5 and 3. At 2: fpr 1/2, fnr 1/2; the cut is (2 + 0) / 2 = 1.
     assert (rows["A"].threshold, rows["A"].fpr, rows["A"].fnr, rows["A"].eer) == (1.0, 0.0, 0.0, 0.0)
     # For B (fold 1): fold 0 has -2 and -1, A 1 and 3; the cut is 0. Of B -1.5 is missed, and both 0 and 2 are flagged.
     assert (rows["B"].threshold, rows["B"].fpr, rows["B"].fnr) == (0.0, 1.0, 0.5)
+    assert (left_out.macro_mean_fpr, left_out.macro_mean_fnr) == (0.5, 0.25)
+    assert rows["A"].cllr is None, "four clips are no calibration"
+
+
+def assert_fits_the_schema(evaluation):
+    schema = json.loads((Path(covoguard.__file__).parent / "reports/schema/evaluation-1.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(asdict(evaluation))))
+
+
+def stranger_clips():
+    """Two folds of one family each: 25 generated and 25 genuine clips per fold, in equal steps of score."""
+    for fold, family, shift in (("0", "A", 0.0), ("1", "B", 1.0)):
+        for step in range(25):
+            yield f"b{fold}{step}", "bonafide", fold, "", "", f"S{fold}", f"p{step % 5}", "en", shift + step / 10
+            yield f"s{fold}{step}", "spoof", fold, family, family, f"S{fold}", "", "en", shift + 1.0 + step / 10
+
+
+def set_of(tmp_path, rows):
+    manifest = write_csv(tmp_path / "many.csv", COLUMNS, [(clip, f"{clip}.wav", *rest) for clip, *rest, _ in rows])
+    path = write_csv(tmp_path / "many-scores.csv", ("clip", "log10_lr"), [(row[0], row[-1]) for row in rows])
+    return manifest, scores_from_csv(manifest, read_labelled(manifest), path)
+
+
+def test_a_family_left_out_meets_the_calibration_of_the_others(tmp_path):
+    rows = list(stranger_clips())
+    manifest, scores = set_of(tmp_path, rows)
+    left_out = evaluate(manifest, scores, POLICY, PLAN).left_out
+    by_fold = {fold: [(row[-1], row[1] == "spoof") for row in rows if row[2] == fold] for fold in "01"}
+    for family, fold, other in (("A", "0", "1"), ("B", "1", "0")):
+        fitted = fit_affine(*map(list, zip(*by_fold[other], strict=True)))
+        values, is_spoof = map(np.array, zip(*by_fold[fold], strict=True))
+        (row,) = [each for each in left_out.families if each.family == family]
+        assert row.cllr == pytest.approx(cllr(fitted.slope * values + fitted.offset, is_spoof))
+    # All scores of B's fold are 1 higher: the calibration of A's fold calls its genuine clips synthetic.
+    assert left_out.macro_mean_cllr == pytest.approx(np.mean([row.cllr for row in left_out.families]))
+    assert {row.family: row.fpr > row.fnr for row in left_out.families} == {"A": False, "B": True}
+
+
+def test_every_generator_meets_every_source_by_itself(manifest, scores):
+    cross = evaluate(manifest, scores, POLICY, PLAN).cross_test
+    genuine = {"S1": [-2.0, -1.0], "S2": [0.0, 2.0]}
+    spoof = {"A-one": [1.0], "A-two": [3.0], "B-one": [-1.5, 3.0]}
+    names = [[each.name for each in side] for side in (cross.generators, cross.sources)]
+    assert {(g, s) for g in names[0] for s in names[1]} == {(g, s) for g in spoof for s in genuine}
+    for row, generator in zip(cross.eer, names[0], strict=True):
+        for value, source in zip(row, names[1], strict=True):
+            is_spoof = [False] * 2 + [True] * len(spoof[generator])
+            assert value == eer([*genuine[source], *spoof[generator]], is_spoof)
+    # Of 1 against 0 and 2, and of -1.5 and 3 against any source, half is wrong; A-two wins everywhere.
+    assert [each.name for each in cross.generators] == ["A-one", "B-one", "A-two"]
+    assert (cross.generators[0].worst_source, cross.generators[0].worst_eer) == ("S2", 0.5)
+    assert cross.generators[-1].worst_eer == 0.0
+    assert cross.sources[0].name == "S2"
+    assert cross.mean_eer == pytest.approx(np.mean(cross.eer))
+    assert cross.mean_of_worst_eer == pytest.approx(np.mean([max(row) for row in cross.eer]))
+
+
+def test_one_source_is_no_cross_test_and_that_is_said(manifest, scores):
+    alone = replace(scores, clips=tuple(clip for clip in scores.clips if clip.row.source == "S1"))
+    evaluation = evaluate(manifest, alone, POLICY, PLAN)
+    assert evaluation.cross_test is None
+    assert any("two sources of genuine speech with 1 scored clips each" in note for note in evaluation.notes)
+
+
+def test_sources_count_once_in_the_false_alarm_rate(manifest, scores):
+    sources = table(evaluate(manifest, scores, POLICY, PLAN), "bona fide source")
+    # S1: none of -2 and -1 is flagged at 1.06; S2: 2 of 0 and 2.
+    assert (sources.macro_mean_fpr.value, sources.macro_mean_fnr.value) == (0.25, None)
+
+
+def test_corpora_that_share_voices_can_be_one_pool(tmp_path):
+    rows = [(clip, f"{clip}.wav", label, fold, source, "LibriVox")
+            for clip, label, fold, _, _, source, *_ in CLIPS if source == "S1" or label == "spoof"]  # fmt: skip
+    manifest = write_csv(tmp_path / "pools.csv", ("clip", "file", "label", "fold", "source", "voice_pool"), rows)
+    path = write_csv(tmp_path / "s.csv", ("clip", "score"), [(row[0], float(row[0][1])) for row in rows])
+    evaluation = evaluate(manifest, scores_from_csv(manifest, read_labelled(manifest), path), POLICY, PLAN)
+    assert group(evaluation, "voice pool", "LibriVox").n_spoof == 4
+
+
+def test_groups_and_macro_means_have_intervals(tmp_path):
+    manifest, scores = set_of(tmp_path, list(stranger_clips()))
+    evaluation = evaluate(manifest, scores, POLICY, replace(PLAN, n_resamples=1000))
+    families = table(evaluation, "family")
+    for estimate in (families.macro_mean_eer, *(each.eer for each in families.groups)):
+        assert estimate.low < estimate.value < estimate.high
+    assert group(evaluation, "bona fide source", "S0").fpr.low is not None
+    assert_fits_the_schema(evaluation)
+
+
+def test_the_rules_of_scoring_are_stated_and_unknown_ones_too(manifest, clips, scores):
+    assert "not known" in evaluate(manifest, scores, POLICY, PLAN).rules[0]
+    for model, said in (("logband-resnet@1", "4 s every 2 s"), ("aasist@1", "4.0375 s"), ("fake@1", "see the card")):
+        found = [record_of(clip, score, model=model) for clip, *_, score in CLIPS]
+        rules = evaluate(manifest, scores_from_records(manifest, clips, found), POLICY, PLAN).rules
+        assert said in " ".join(rules)
+        assert "mean over its windows" in " ".join(rules)
+
+
+def test_rules_are_stated_for_detectors_that_there_are():
+    assert set(WINDOW_RULES) <= set(SCORERS.names())
+
+
+def test_the_json_of_a_real_evaluation_fits_the_shipped_schema(tmp_path, manifest, clips, scores):
+    broken = record_of("b3", None, error=RecordError("not_found", "gone"))
+    with_records = scores_from_records(manifest, clips, records(b3=broken))
+    for each in (set_of(tmp_path, list(stranger_clips())), (manifest, scores), (manifest, with_records)):
+        assert_fits_the_schema(evaluate(*each, POLICY, PLAN))
 
 
 def test_a_development_fold_sets_the_threshold_and_is_left_out(manifest, scores):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from covoguard.core.markrecord import KeyReading, MarkAlignment, MarkedSpan, MarkPayload, TokenMark
+from covoguard.core.records import DomainFinding, SecondScore, Stability
 from covoguard.core.scanrecord import (
     Case,
     Decision,
@@ -58,12 +59,23 @@ SCORED = ScanRecord(
         speech=((0.1, 2.6), (3.0, 6.0)),
         flags=("partial",),
     ),
-    detectors=(DetectorResult("fake@1", SHA, "scored", 1.25, 2.0000000000000004, ((0.0, 4.0, -0.1), (2.0, 6.0, 3.3))),),
+    detectors=(
+        DetectorResult(
+            "fake@1",
+            SHA,
+            "scored",
+            1.25,
+            2.0000000000000004,
+            ((0.0, 4.0, -0.1), (2.0, 6.0, 3.3)),
+            DomainFinding(1.5, 0.0075, "edge"),
+            Stability((SecondScore("mp3-64k", 1.5), SecondScore("aac-64k", None)), None),
+        ),
+    ),
     marks=Marks(),
     decision=Decision("synthetic", ("strong_artifacts", "partial"), POLICY, 0.1, 0.9174311926605505),
     error=None,
     duplicate_of=None,
-    timing=Timing(0.001, 0.02, 0.03, 0.04),
+    timing=Timing(0.001, 0.02, 0.03, 0.04, 0.15),
     tool=Tool("0.1.0", "3.11.7", "1.31.1"),
     prev_hash=None,
 )

@@ -4,18 +4,24 @@ import io
 import json
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from covoguard.core.evaluationrecord import (
     ClipCounts,
+    CrossTest,
+    CrossTestGenerator,
+    CrossTestSource,
     Curves,
     Estimate,
     Evaluation,
     FixedThreshold,
     GroupFigures,
     GroupTable,
+    LeftOutFamilies,
     LeftOutFamily,
     PooledFigures,
     SegmentFigures,
@@ -23,10 +29,16 @@ from covoguard.core.evaluationrecord import (
     VerdictShares,
 )
 from covoguard.core.scanrecord import Tool
-from covoguard.reports.evaluation import EVALUATION_FORMATS, sections
+from covoguard.reports.evaluation import EVALUATION_FORMATS
 from covoguard.reports.evaluation_plots import evaluation_plots
+from covoguard.reports.evaluation_sections import sections
 from covoguard.reports.svg import HEIGHT, WIDTH, Axis, Frame, round_values
 
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads(
+        (Path(__file__).resolve().parents[2] / "reports" / "schema" / "evaluation-1.schema.json").read_text("utf-8")
+    )
+)
 HOSTILE = "<script>alert(1)</script>|\x1b[2J" + "x" * 90
 NONE = Estimate(None)
 POINT = FixedThreshold(1.25, "policy test@1")
@@ -36,6 +48,7 @@ EVALUATION = Evaluation(
     manifest="corpus/manifest.csv",
     manifest_sha256="ab" * 32,
     system=System("fake@1", "cd" * 32, "log10_lr"),
+    rules=("Windows: of 4 s.",),
     policy="test@1",
     seed=7,
     n_resamples=1000,
@@ -48,12 +61,19 @@ EVALUATION = Evaluation(
         Estimate(0.2), Estimate(0.03), Estimate(0.01), Estimate(0.75),
     ),
     tables=(
-        GroupTable("generator", "all_bonafide", 0.31, (HOSTILE,), (
-            GroupFigures(HOSTILE, 0, 6, 0, 0.31, 0.7, None, 0.5, None),
-            GroupFigures("Tiny", 0, 1, 2, None, None, None, None, "1 spoof clips with a score here; 5 are needed"),
+        GroupTable("generator", "all_bonafide", Estimate(0.31, 0.2, 0.4), NONE, Estimate(0.5), (HOSTILE,), (
+            GroupFigures(HOSTILE, 0, 6, 0, Estimate(0.31, 0.25, 0.37), 0.7, NONE, Estimate(0.5), None),
+            GroupFigures("Tiny", 0, 1, 2, NONE, None, NONE, NONE, "1 spoof clips with a score here; 5 are needed"),
+        )),
+        GroupTable("voice pool", "within", Estimate(0.36), Estimate(0.02), Estimate(0.6), ("P",), (
+            GroupFigures("P", 9, 6, 0, Estimate(0.36), 0.7, Estimate(0.02), Estimate(0.6), None),
         )),
     ),
-    left_out_families=(LeftOutFamily("F", ("0",), 20, 6, 0.4, 0.2, 0.1, 0.3, None),),
+    cross_test=CrossTest(
+        0.27, 0.44, (CrossTestGenerator("G", 6, 0.27, 0.44, HOSTILE),),
+        (CrossTestSource(HOSTILE, 9, 0.44, 0.44, "G"), CrossTestSource("easy", 9, 0.1, 0.1, "G")), ((0.44, 0.1),),
+    ),
+    left_out=LeftOutFamilies(0.1, 0.3, 0.87, (LeftOutFamily("F", ("0",), 20, 6, 0.4, 0.2, 0.1, 0.3, 0.87, None),)),
     verdicts=(VerdictShares("bonafide", 41, 0.01, 0.6, 0.37, 0.02),),
     curves=Curves(
         det=((0.0, 1.0), (0.1, 0.2), (1.0, 0.0)),
@@ -71,7 +91,8 @@ BARE = replace(
     threshold=None,
     pooled=PooledFigures(Estimate(0.125), *[NONE] * 9),
     tables=(),
-    left_out_families=(),
+    cross_test=None,
+    left_out=None,
     verdicts=(),
     curves=Curves(None, None, None, None, None),
     segments=None,
@@ -114,6 +135,48 @@ def test_the_json_is_the_record(evaluation):
     read = json.loads(written("json", evaluation))
     assert read == json.loads(json.dumps(asdict(evaluation)))
     assert read["schema_version"] == 1
+
+
+@pytest.mark.parametrize("evaluation", [EVALUATION, BARE])
+def test_the_json_fits_the_shipped_schema(evaluation):
+    SCHEMA.validate(json.loads(written("json", evaluation)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("schema_version",), 2),
+        (("pooled", "eer", "value"), "low"),
+        (("tables", 0, "groups", 0, "fpr"), 0.5),
+        (("manifest_sha256",), "short"),
+        (("another",), 1),
+        (("cross_test", "mean_eer"), 1.5),
+    ],
+)
+def test_the_schema_is_strict(path, value):
+    record = json.loads(written("json", EVALUATION))
+    place = record
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        SCHEMA.validate(record)
+
+
+def test_the_schema_asks_for_exactly_the_keys_of_the_record():
+    defined = SCHEMA.schema["$defs"]
+
+    def compare(schema, value):
+        while "$ref" in schema or "anyOf" in schema:
+            schema = schema["anyOf"][0] if "anyOf" in schema else defined[schema["$ref"].rsplit("/", 1)[1]]
+        if isinstance(value, dict):
+            assert list(schema["properties"]) == schema["required"] == list(value)
+            for key, inner in value.items():
+                compare(schema["properties"][key], inner)
+        elif isinstance(value, list) and value and "items" in schema:
+            compare(schema["items"], value[0])
+
+    compare(SCHEMA.schema, json.loads(written("json", EVALUATION)))
 
 
 def test_json_has_no_nan():
