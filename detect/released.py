@@ -1,6 +1,6 @@
-"""What the detectors of the literature share: a model that the user brings, crops as in training, no verdict alone.
+"""What the detectors of the literature share: a model that the user brings or trains, and crops as in training.
 
-Their training (`fit`) is no part of them here: they are anchors to compare with, scored as they were released.
+Released weights are anchors to compare with: they come without a calibration, so they decide nothing alone.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .networks.released import ScoreWindow
 
 WEIGHTS_NAME = "weights.safetensors"
+GRAPH_SUFFIX = ".onnx"
+"""Of a mean of networks that were trained here, with `covoguard train`."""
 
 
 class ReleasedScorer:
@@ -35,7 +37,8 @@ class ReleasedScorer:
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
         """Read a model folder. Raises `ModelMissing` (also for None: none is bundled) or `IntegrityError`."""
-        from .networks.released import window_scorer
+        from .graph import graph_errors
+        from .networks.released import graph_window_scorer, window_scorer
         from .networks.weights import WeightsError, parse_state
 
         if folder is None:
@@ -43,9 +46,13 @@ class ReleasedScorer:
         model = open_model(folder)
         model.check_part("detector", cls.name)
         weights_name = str(model.card["weights"])
-        with unusable(model, weights_name, WeightsError):
-            state = parse_state(model.read_bytes(weights_name), Path(weights_name).suffix)
-            score_window = window_scorer(cls.name, state)
+        content, suffix = model.read_bytes(weights_name), Path(weights_name).suffix
+        if suffix == GRAPH_SUFFIX:
+            with unusable(model, weights_name, *graph_errors()):
+                score_window = graph_window_scorer(content)
+        else:
+            with unusable(model, weights_name, WeightsError):
+                score_window = window_scorer(cls.name, parse_state(content, suffix))
         calibration = read_calibration(model) if CALIBRATION_NAME in model.checksums else None
         return cls(model, calibration, score_window)
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from ..core.audio import AudioReader, open_input
+from ..core.audio import AudioReader, VoiceActivity, open_input
 from ..core.errors import InputError, UsageError
 from ..core.modelcard import seal_model, sha256_of_file
 from ..core.progress import Progress, silent
-from ..core.records import Float32Array, Row
+from ..core.rates import DETECTOR_RATE_HZ
+from ..core.records import Audio, Float32Array, Row, Segment
 from ..core.version import __version__
 from ..datasets.degrade.chain import ChainRecipe, Sounds, degrade
 from ..datasets.degrade.conditions import CONDITIONS
@@ -33,11 +33,14 @@ from ..detect.examples import Example
 from ..detect.metrics.eer import eer
 from ..detect.scoring import CALIBRATION_NAME
 from ..detect.trainers import TRAINERS, Features, Trainer
-from ..detect.windows import MIN_WINDOW_S
-from .held_out import Trials, fit_final_calibration, held_out_figures
+from ..detect.windows import MIN_WINDOW_S, cut_to_speech
+from .held_out import fit_final_calibration, held_out_figures
+from .trials import CUT_SPEECH_S, SINGLE_SPEECH_S, Trials
 
 log = logging.getLogger(__name__)
 
+ConditionFeatures = dict[float, dict[str, Features]]
+"""Of one clip, by nominal seconds of speech and by condition."""
 HELD_OUT_NAME = "held_out.csv"
 CHANCE_EER = (0.45, 0.55)
 """A probe outside this range has found a shortcut."""
@@ -82,24 +85,30 @@ def train(
     copies = degraded_features(trainer, clips, plan, sounds or Sounds())
     conditions = condition_features(trainer, clips, plan)
     progress(2, 4, "training")
-    models, trials = cross_validate(trainer, rows, copies, conditions, plan, progress)
+    models, trials, shorter = cross_validate(trainer, rows, copies, conditions, plan, progress)
     progress(3, 4, "measuring")
     about = dict(about or {}) | {"training": describe_training(manifest, rows, trainer, plan)}
     about["shortcut_probe_eer"] = shortcut_probe(manifest, rows, clips, plan.seed)
     warn_of_shortcuts(about["shortcut_probe_eer"])
-    card = write_model(folder, detector, trainer.save(models, folder), trials, about, plan.seed)
+    card = write_model(folder, detector, trainer.save(models, folder), trials, about, plan.seed, shorter)
     progress(4, 4, "done")
     return card
 
 
 def write_model(
-    folder: Path, detector: str, weights_name: str, trials: Trials, about: Mapping[str, Any], seed: int
+    folder: Path,
+    detector: str,
+    weights_name: str,
+    trials: Trials,
+    about: Mapping[str, Any],
+    seed: int,
+    shorter: Sequence[Trials] = (),
 ) -> Mapping[str, Any]:
     """Put calibration, held-out scores, card and checksums beside the weights; -> the card."""
-    trials.write(folder / HELD_OUT_NAME)
-    (folder / CALIBRATION_NAME).write_text(fit_final_calibration(trials).to_json(), encoding="utf-8")
+    trials.write(folder / HELD_OUT_NAME, shorter)
+    (folder / CALIBRATION_NAME).write_text(fit_final_calibration(trials, shorter).to_json(), encoding="utf-8")
     identity = {"id": detector, "detector": detector, "version": __version__, "weights": weights_name}
-    card = {**identity, **about, "figures": held_out_figures(trials, seed=seed)}
+    card = {**identity, **about, "figures": held_out_figures(trials, seed=seed, shorter=shorter)}
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     seal_model(folder)
     return card
@@ -163,23 +172,32 @@ def degraded_features(
 
 def condition_features(
     trainer: Trainer[Any], clips: Sequence[Float32Array], plan: TrainingPlan
-) -> list[dict[str, Features]]:
-    """Features of every clip under each fixed test condition: [clip][condition]."""
+) -> list[ConditionFeatures]:
+    """Features of every clip under each fixed test condition, whole and cut short: [clip][cut][condition]."""
+    voice_activity = VoiceActivity()
+    cuts = [speech_cuts(clip, voice_activity) for clip in clips]
     work = partial(_conditions_of, trainer, plan)
-    return _in_processes(work, list(enumerate(clips)), plan.jobs)
+    return _in_processes(work, list(enumerate(zip(clips, cuts, strict=True))), plan.jobs)
+
+
+def speech_cuts(clip: Float32Array, voice_activity: VoiceActivity) -> dict[float, Segment]:
+    """Where 16 kHz `clip` holds 1 and 2 s of speech, by seconds of speech; without those that it has too little for."""
+    regions = voice_activity.segments(Audio(clip, DETECTOR_RATE_HZ))
+    cuts = {speech_s: cut_to_speech(regions, speech_s, len(clip) / DETECTOR_RATE_HZ) for speech_s in CUT_SPEECH_S}
+    return {speech_s: cut for speech_s, cut in cuts.items() if cut is not None}
 
 
 def cross_validate(
     trainer: Trainer[Any],
     rows: Sequence[Row],
     copies: Sequence[Sequence[Features]],
-    conditions: Sequence[Mapping[str, Features]],
+    conditions: Sequence[ConditionFeatures],
     plan: TrainingPlan,
     progress: Progress,
-) -> tuple[list[Any], Trials]:
-    """One model per fold, trained on the other folds; -> (models, scores of the held-out clips)."""
+) -> tuple[list[Any], Trials, list[Trials]]:
+    """One model per fold, trained on the other folds; -> (models, scores of the held-out clips, of cuts of them)."""
     examples = [Example(row.label == "spoof", _group(row), spectra) for row, spectra in zip(rows, copies, strict=True)]
-    scores: dict[str, npt.NDArray[np.float64]] = {name: np.full(len(rows), np.nan) for name in CONDITIONS}
+    scores: dict[int, dict[float, dict[str, float]]] = {}
     models = []
     for number, fold in enumerate(sorted({str(row.split) for row in rows})):
         log.info("fold %s", fold)
@@ -187,10 +205,13 @@ def cross_validate(
         model = trainer.fit(inside, seed=plan.seed + number, progress=progress)
         for index, row in enumerate(rows):
             if row.split == fold:
-                for name, features in conditions[index].items():
-                    scores[name][index] = trainer.score(model, features)
+                scores[index] = {
+                    speech_s: {name: trainer.score(model, features) for name, features in under.items()}
+                    for speech_s, under in conditions[index].items()
+                }
         models.append(model)
-    return models, Trials(rows=tuple(rows), scores=scores)
+    whole, *shorter = (_trials_of(rows, scores, speech_s) for speech_s in (SINGLE_SPEECH_S, *CUT_SPEECH_S))
+    return models, whole, shorter
 
 
 def shortcut_probe(
@@ -252,13 +273,29 @@ def _copies_of(
 
 
 def _conditions_of(
-    trainer: Trainer[Any], plan: TrainingPlan, numbered: tuple[int, Float32Array]
-) -> dict[str, Features]:
-    index, samples = numbered
-    return {
-        name: trainer.features(condition(samples, np.random.default_rng([plan.seed, 1_000_000 + index])))
-        for name, condition in CONDITIONS.items()
-    }
+    trainer: Trainer[Any], plan: TrainingPlan, numbered: tuple[int, tuple[Float32Array, Mapping[float, Segment]]]
+) -> ConditionFeatures:
+    index, (samples, cuts) = numbered
+    spans = {SINGLE_SPEECH_S: Segment(0.0, len(samples) / DETECTOR_RATE_HZ), **cuts}
+    features: ConditionFeatures = {speech_s: {} for speech_s in spans}
+    for name, condition in CONDITIONS.items():
+        heard = condition(samples, np.random.default_rng([plan.seed, 1_000_000 + index]))
+        for speech_s, span in spans.items():
+            part = heard[round(span.start_s * DETECTOR_RATE_HZ) : round(span.end_s * DETECTOR_RATE_HZ)]
+            features[speech_s][name] = trainer.features(part)
+    return features
+
+
+def _trials_of(
+    rows: Sequence[Row], scores: Mapping[int, Mapping[float, Mapping[str, float]]], speech_s: float
+) -> Trials:
+    """Trials of one length: of the clips that have it."""
+    there = [index for index in range(len(rows)) if speech_s in scores[index]]
+    return Trials(
+        tuple(rows[index] for index in there),
+        {name: np.array([scores[index][speech_s][name] for index in there]) for name in CONDITIONS},
+        speech_s,
+    )
 
 
 def _in_processes(work: Any, items: Sequence[Any], jobs: int) -> list[Any]:

@@ -1,17 +1,19 @@
 """A random chain of degradations, the same for genuine and generated speech, with a record of what was done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import soxr
 
+from ...core.errors import UsageError
 from ...core.rates import DETECTOR_RATE_HZ
 from ...core.records import Float32Array
 from .band import low_pass, telephone
 from .codec import CODECS, round_trip
 from .equipment import add_clicks, clip, distort
 from .noise import add_at_snr, coloured_noise, excerpt
+from .rawboost import ALGORITHMS, rawboost
 from .room import reverberate, synthetic_response
 
 
@@ -30,22 +32,58 @@ class ChainRecipe:
     clean: float = 0.3
     """Chance that a clip goes through the level stage only."""
     speed: float = 0.25
+    """Chance of playing faster or slower by `speed_factor`."""
     room: float = 0.25
+    """Chance of a room, recorded or made up."""
     distort: float = 0.35
+    """Chance of random filters with weak non-linear parts."""
     clicks: float = 0.1
+    """Chance of disturbed single samples."""
     clip: float = 0.08
+    """Chance of cut-off peaks."""
     coloured_noise: float = 0.25
     recorded_noise: float = 0.3
+    """Chance of an excerpt of a recorded noise, where there are any."""
     low_pass: float = 0.3
+    """Chance of a limit of the band within `low_pass_hz`."""
     telephone: float = 0.06
+    """Chance of the band of 300 to 3400 Hz."""
     codec: float = 0.5
+    """Chance of a trip through MP3, AAC, Opus, AMR, G.722 or G.711."""
     second_codec: float = 0.15
+    rawboost: float = 0.0
+    """Chance of one of `rawboost_algorithms` (arXiv 2111.04433); at 0 no random number is drawn for it."""
+    rawboost_algorithms: tuple[int, ...] = tuple(ALGORITHMS)
+    """As the paper's code numbers them: 1 convolutive, 2 impulsive, 3 stationary noise, 4 to 8 combinations."""
     snr_db: tuple[float, float] = (5.0, 35.0)
+    """Of coloured and recorded noise."""
     low_pass_hz: tuple[float, float] = (3400.0, 7800.0)
     speed_factor: tuple[float, float] = (0.9, 1.1)
     level_dbfs: tuple[float, float] = (-34.0, -16.0)
+    """Of every clip in the end."""
     dither_dbfs: tuple[float, float] = (-96.0, -66.0)
 
+    def __post_init__(self) -> None:
+        """Raise `UsageError` that names the field for what is no chance, no range, or no algorithm."""
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not 0.0 <= value <= 1.0:
+                raise UsageError(f"{name} is {value:g}; give a chance from 0 to 1")
+            if name in _LIMITS:
+                low, high = _LIMITS[name]
+                if not low <= value[0] <= value[1] <= high:
+                    raise UsageError(f"{name} is {list(value)}; give two rising numbers from {low:g} to {high:g}")
+        if not self.rawboost_algorithms or not set(self.rawboost_algorithms) <= set(ALGORITHMS):
+            raise UsageError(f"rawboost_algorithms is {list(self.rawboost_algorithms)}; give numbers from 1 to 8")
+
+
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "snr_db": (-50.0, 100.0),
+    "low_pass_hz": (100.0, 7999.0),
+    "speed_factor": (0.5, 2.0),
+    "level_dbfs": (-100.0, 0.0),
+    "dither_dbfs": (-200.0, 0.0),
+}
+"""What the ranges of a `ChainRecipe` may hold."""
 
 CODEC_WEIGHTS: Mapping[str, float] = {
     "mp3": 3.0,
@@ -97,6 +135,10 @@ def _voice_and_room(
     if rng.random() < recipe.clicks:
         samples = add_clicks(samples, rng)
         applied.append("clicks")
+    if recipe.rawboost > 0.0 and rng.random() < recipe.rawboost:
+        algorithm = int(rng.choice(recipe.rawboost_algorithms))
+        samples = rawboost(samples, algorithm, rng)
+        applied.append(f"rawboost:{algorithm}")
     return samples
 
 

@@ -43,7 +43,7 @@ class Lcnn(nn.Module):
         maps = self.m_transform[0](self.m_frontend[0](samples)[:, None])
         frames = maps.transpose(1, 2).flatten(2)  # (b, frames // 16, channels * features // 16)
         score: Tensor = self.m_output_act[0]((self.m_before_pooling[0](frames) + frames).mean(dim=1))
-        return score.squeeze(1)
+        return score[:, 0] if score.shape[1] == 1 else score  # a squeeze is a branch in an exported graph
 
 
 class Lfcc(nn.Module):
@@ -64,16 +64,33 @@ class Lfcc(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """Samples (b, n) -> (b, n // 160 + 1, 60)."""
         emphasised = torch.cat([samples[:, :1], samples[:, 1:] - PRE_EMPHASIS * samples[:, :-1]], dim=1)
-        window = torch.hamming_window(FRAME_SAMPLES, device=samples.device)
-        spectrum = torch.stft(
-            emphasised, FFT_SAMPLES, HOP_SAMPLES, FRAME_SAMPLES, window, pad_mode="constant", return_complex=True
-        )
-        power = spectrum.abs().square().transpose(1, 2)
+        power = _power_for_graphs(emphasised) if torch.onnx.is_in_onnx_export() else _power(emphasised)
         cepstrum = self.l_dct(torch.log10(power @ self.lfcc_fb + FLOOR))
         energy = torch.log10(power.sum(dim=2, keepdim=True) / FFT_SAMPLES + FLOOR)
         static = torch.cat([energy, cepstrum[:, :, 1:]], dim=2)
         slope = _difference(static)
         return torch.cat([static, slope, _difference(slope)], dim=2)
+
+
+def _power(samples: Tensor) -> Tensor:
+    """Samples (b, n) -> power of a centred Hamming window's spectrum (b, n // 160 + 1, 257)."""
+    window = torch.hamming_window(FRAME_SAMPLES, device=samples.device)
+    spectrum = torch.stft(
+        samples, FFT_SAMPLES, HOP_SAMPLES, FRAME_SAMPLES, window, pad_mode="constant", return_complex=True
+    )
+    return spectrum.abs().square().transpose(1, 2)
+
+
+def _power_for_graphs(samples: Tensor) -> Tensor:
+    """The same without complex numbers, which no ONNX graph holds: one convolution with cosines and sines."""
+    margin = (FFT_SAMPLES - FRAME_SAMPLES) // 2
+    window = nn.functional.pad(torch.hamming_window(FRAME_SAMPLES, dtype=torch.float64), (margin, margin))
+    turns = torch.outer(torch.arange(FFT_SAMPLES // 2 + 1), torch.arange(FFT_SAMPLES)) % FFT_SAMPLES
+    angle = turns.double() * (2 * torch.pi / FFT_SAMPLES)
+    rows = torch.cat([torch.cos(angle), torch.sin(angle)]) * window
+    padded = nn.functional.pad(samples[:, None], (FFT_SAMPLES // 2, FFT_SAMPLES // 2))
+    real, imaginary = nn.functional.conv1d(padded, rows[:, None].float(), stride=HOP_SAMPLES).chunk(2, dim=1)
+    return (real.square() + imaginary.square()).transpose(1, 2)
 
 
 class MaxFeatureMap(nn.Module):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.records import Float32Array
+from ..graph import open_graph, score_of
 from ..windows import fill_crop
 from .aasist import AASIST, AASIST_L, BONA_FIDE, SPOOF, Aasist, config_of
 from .lcnn import UNUSED_KEYS, Lcnn
@@ -44,6 +45,12 @@ def window_scorer(detector: str, state: State) -> ScoreWindow:
         return float(logits[SPOOF] - logits[BONA_FIDE])
 
     return score
+
+
+def graph_window_scorer(graph: bytes) -> ScoreWindow:
+    """As `window_scorer`, for an ONNX graph that was trained here, on crops; raises one of `graph_errors`."""
+    session = open_graph(graph)
+    return lambda samples: score_of(session, fill_crop(samples))
 
 
 def _row(samples: Float32Array) -> Tensor:

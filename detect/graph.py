@@ -1,0 +1,109 @@
+"""Detectors as ONNX graphs: from 16 kHz samples (1, n) to one score (1,), front end and all members inside."""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import IntegrityError
+from ..core.records import Float32Array
+
+GRAPH_NAME = "model.onnx"
+SAMPLES_INPUT = "samples"
+SCORE_OUTPUT = "score"
+MAX_DIFFERENCE = 1e-4
+"""Between the scores of a graph and of the network that it was made of."""
+_OPSET = 17
+
+
+class MeanOfMembers(nn.Module):
+    """Several networks as one: the mean of their logits."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        """Each member maps samples (b, n) to logits (b,)."""
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Samples (b, n) -> (b,)."""
+        return torch.stack([member(samples) for member in self.members]).mean(dim=0)
+
+
+def export_graph(network: nn.Module, path: Path, *, samples: int, any_length: bool) -> None:
+    """Write `network` as a graph of inputs with as many `samples`, or, with `any_length`, as many as it takes."""
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, but the newer one needs onnxscript; torch is pinned to one minor version.
+        # It also warns of sizes that become constants, which is right where a network hears one length only, and
+        # `check_graph` finds out where it is not.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _with_plain_scales(network),
+            (torch.zeros(1, samples),),
+            path,
+            input_names=[SAMPLES_INPUT],
+            output_names=[SCORE_OUTPUT],
+            dynamic_axes={SAMPLES_INPUT: {1: "n"}} if any_length else None,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+
+
+def _with_plain_scales(network: nn.Module) -> nn.Module:
+    """A copy whose batch norms without scales have scales of 1: without any, the exporter wants to know the width."""
+    network = copy.deepcopy(network).eval()
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) and not part.affine:
+            part.weight = nn.Parameter(torch.ones(part.num_features))
+            part.bias = nn.Parameter(torch.zeros(part.num_features))
+    return network
+
+
+@torch.inference_mode()
+def check_graph(network: nn.Module, path: Path, lengths: Sequence[int], seed: int) -> None:
+    """Score noise of these lengths with both; raises `IntegrityError` where they differ by more than 1e-4."""
+    session = open_graph(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    for length in lengths:
+        samples = (0.1 * rng.standard_normal(length)).astype(np.float32)
+        expected = float(network.eval()(torch.from_numpy(samples)[None])[0])
+        found = score_of(session, samples)
+        if not abs(found - expected) <= MAX_DIFFERENCE:
+            raise IntegrityError(
+                f"{path}: the graph gives {found:.6f} where the network gives {expected:.6f} for {length} samples; "
+                "this is a fault of the export: the trained weights are kept in the work folder"
+            )
+
+
+def open_graph(graph: bytes) -> Any:
+    """A session of onnxruntime; raises one of `graph_errors`.
+
+    One thread: the order of summation, and so every bit of a score, must not depend on the machine's load.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.enable_mem_pattern = False  # windows differ in length
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def score_of(session: Any, samples: Float32Array) -> float:
+    """The score of samples (n,)."""
+    (scores,) = session.run([SCORE_OUTPUT], {SAMPLES_INPUT: samples[None]})
+    return float(scores[0])
+
+
+def graph_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises on a graph that it cannot run; the classes have no common root."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(getattr(state, name) for name in names)

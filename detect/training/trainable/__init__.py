@@ -1,0 +1,1 @@
+"""One file per network that can be trained; each one is registered in `detect/training/networks.py`."""

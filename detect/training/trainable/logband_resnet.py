@@ -1,0 +1,55 @@
+"""The small residual network over log bands, as `detect/network.py` has it."""
+
+from typing import Self
+
+from torch import Tensor, nn
+
+from ....core.errors import UsageError
+from ...frontend import LogBands
+from ...network import EMBEDDING, LogBandResNet
+from ..networks import TRAINABLE, DetectorNetwork, NetworkStart
+from ..starting import ExactFrontEnd, refuse_encoder
+
+
+class _ExactLogBands(ExactFrontEnd, LogBands):
+    """Log bands in float32."""
+
+
+@TRAINABLE.register("logband-resnet")
+class TrainableLogBandResNet(DetectorNetwork):
+    """One member of the detector; `Detector` in `detect/network.py` is the mean of several."""
+
+    embedding_size = 2 * EMBEDDING
+
+    def __init__(self) -> None:
+        """Random weights."""
+        super().__init__()
+        self.frontend = _ExactLogBands()
+        self.member = LogBandResNet()
+        self.head = self.member.head
+        self.member.head = nn.Sequential()
+
+    @classmethod
+    def build(cls, start: NetworkStart) -> Self:
+        """Random weights; raises `UsageError` for another start."""
+        refuse_encoder(start, "logband-resnet")
+        if start.folder is not None:
+            raise UsageError("logband-resnet is trained from random weights; leave out the folder to start from")
+        return cls()
+
+    def embedding(self, samples: Tensor) -> Tensor:
+        """Pooled statistics of the last feature maps."""
+        member, bands = self.member, self.frontend(samples)
+        maps = member.stages(member.stem(bands[:, None]))
+        statistics: Tensor = member.pool(member.squeeze(maps.flatten(1, 2)))
+        return statistics
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Dropout and one linear layer."""
+        logits: Tensor = self.head(embedding)
+        return logits[:, 0]
+
+    def scorer_state(self) -> dict[str, Tensor]:
+        """The names of one `LogBandResNet`."""
+        head = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        return {**self.member.state_dict(), **head}

@@ -1,0 +1,211 @@
+"""`covoguard train`: from a configuration to a finished detector, in steps that a kill does not undo.
+
+Sounds first, then the members, fold by fold and seed by seed, then the scores of the clips that each fold's members
+never heard; each is kept in the work folder as soon as it is finished. The model folder appears at the end, whole.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import UsageError
+from ..core.modelcard import open_model, seal_model
+from ..core.progress import Progress, silent
+from ..core.version import __version__
+from ..datasets.probe import probe_scores, recording_numbers, simple_statistics
+from ..detect.metrics.eer import eer
+from ..detect.training.parallel import DeviceChoice, choose_device, is_first_process
+from .new_model_folder import write_card
+from .train import load_sounds, warn_of_shortcuts, write_model
+from .training_clips import TrainingClips, open_clips
+from .training_config import TrainingConfig
+from .training_folder import TrainingFolder
+from .training_members import Learner, Member, Surroundings, final_members, fold_members, learner_of, make_start
+from .training_sounds import SoundPlan, TrainingSounds, hash_of_sounds, prepare_sounds
+from .training_trials import Scores, score_clips, trials_of
+
+_SOUNDS_NAME = "sounds"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What does not decide the result."""
+
+    jobs: int = 1
+    device: DeviceChoice = "auto"
+    tensorboard: Path | None = None
+    """Folder for the course of each member, in a folder of its own."""
+
+
+def train_detector(
+    config: TrainingConfig, place: Path, options: RunOptions, *, progress: Progress = silent
+) -> Mapping[str, Any] | None:
+    """Train what `config` asks for and put the model into the new folder `place`; -> its card.
+
+    The same call goes on where an earlier one was stopped. Every process that `torchrun` started makes it; the first
+    one writes, and the others get None. Raises what is wrong with the clips or the start before any work, `UsageError`
+    for a place that is taken or holds other work, and `CovoguardError` (`output_error`) for a disk that takes no more.
+    """
+    choose_device(options.device)  # one that is not there is told now
+    world = _world()
+    measured = config.validation.mode != "none"
+    clips = open_clips(config.data.collection, needs_folds=measured)
+    recorded = load_sounds(config.data.noise, config.data.rooms)
+    with _work_folder(place, _settings(config, clips, hash_of_sounds(recorded))) as folder:
+        around = Surroundings(folder.path, options.jobs, options.device, world, options.tensorboard, recorded, progress)
+        if is_first_process():
+            make_start(config, folder.path)
+        plan = SoundPlan(config.copy_synthesis.names, config.augmentation.copies, config.chain, config.seed)
+        where = config.data.cache or folder.path / _SOUNDS_NAME
+        sounds = prepare_sounds(clips, plan, recorded, where, jobs=options.jobs, progress=progress)
+        run = _Run(config, clips, sounds, learner_of(config, around), around)
+        if is_first_process():
+            return run.finish(folder)
+        run.follow()
+        return None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The work after the sounds are there."""
+
+    config: TrainingConfig
+    clips: TrainingClips
+    sounds: TrainingSounds
+    learner: Learner[Any]
+    around: Surroundings
+
+    def finish(self, folder: TrainingFolder) -> Mapping[str, Any]:
+        """All of it."""
+        mode, seeds = self.config.validation.mode, self.config.members.seeds
+        probe = self._probe() if mode != "none" else {}
+        warn_of_shortcuts(probe)
+        models: list[Any] = []
+        scores: dict[int, Scores] = {}
+        for fold, members in self._folds().items():
+            fitted = self._fit(members)
+            scores |= self._fold_scores(folder, fold, fitted)
+            if mode == "folds":
+                models += fitted
+        if mode != "folds":
+            models = self._fit(final_members(seeds))
+        about = {**_words(self.config), "training": self._training(models), "shortcut_probe_eer": probe}
+        folder.publish(lambda draft: self._write(draft, models, scores, about))
+        return open_model(folder.place).card
+
+    def follow(self) -> None:
+        """What the other processes do: train each member together with the first one."""
+        for members in self._folds().values():
+            self._fit(members)
+        if self.config.validation.mode != "folds":
+            self._fit(final_members(self.config.members.seeds))
+
+    def _folds(self) -> dict[str, list[Member]]:
+        if self.config.validation.mode == "none":
+            return {}
+        members = fold_members(self.clips.folds, self.config.members.seeds)
+        return {fold: [each for each in members if each.fold == fold] for fold in self.clips.folds}
+
+    def _fit(self, members: Sequence[Member]) -> list[Any]:
+        return [self.learner.fit(member, self.sounds) for member in members]
+
+    def _fold_scores(self, folder: TrainingFolder, fold: str, models: Sequence[Any]) -> dict[int, Scores]:
+        """Of the clips of a fold, by the mean of its members; made once."""
+        name = f"scores-{self.clips.folds.index(fold)}.safetensors"
+        kept = folder.load(name)
+        if kept is None:
+            numbers = [number for number, row in enumerate(self.clips.rows) if row.split == fold]
+            made = score_clips(
+                self.sounds.clips,
+                numbers,
+                self.learner.score(models),
+                seed=self.config.seed,
+                jobs=self.around.jobs,
+                progress=self.around.progress,
+            )
+            folder.save(name, {}, {"scores": [[number, list(scores.items())] for number, scores in made.items()]})
+            return made
+        return {number: {speech_s: dict(under) for speech_s, under in lengths} for number, lengths in kept[1]["scores"]}
+
+    def _probe(self) -> dict[str, float | None]:
+        """How far the labels can be told without listening; see `datasets/probe.py`."""
+        rows, recordings = self.clips.rows, self.sounds.clips
+        is_spoof = np.array([row.label == "spoof" for row in rows])
+        numbers = {
+            "recording_metadata": recording_numbers(self.clips.recording_columns),
+            "simple_statistics": np.array([simple_statistics(recordings.read(number)) for number in range(len(rows))]),
+        }
+        folds = [str(row.split) for row in rows]
+        return {
+            name: eer(probe_scores(values, is_spoof, folds, seed=self.config.seed), is_spoof)
+            if values.shape[1]
+            else None
+            for name, values in numbers.items()
+        }
+
+    def _training(self, models: Sequence[Any]) -> dict[str, Any]:
+        """What the model was trained on, and how, for its card."""
+        rows, mode = self.clips.rows, self.config.validation.mode
+        what = "trained without one fold each" if mode == "folds" else "trained on all clips"
+        return {
+            "manifest_sha256": self.clips.sha256,
+            "clips": {label: sum(row.label == label for row in rows) for label in ("bonafide", "spoof")},
+            "families": len({row.family for row in rows if row.family}),
+            "bonafide_sources": len({row.source for row in rows if row.label == "bonafide"}),
+            "folds": self.clips.folds,
+            "members": f"the detector is the mean of {len(models)} models, {what}",
+            **self.learner.describe(models),
+        }
+
+    def _write(
+        self, draft: Path, models: Sequence[Any], scores: Mapping[int, Scores], about: Mapping[str, Any]
+    ) -> None:
+        saved = dict(self.learner.save(models, draft))
+        kind = self.config.detector.kind
+        if scores:
+            trials, shorter = trials_of(self.clips.rows, scores)
+            weights = str(saved.pop("weights"))
+            write_model(draft, kind, weights, trials, {**about, **saved}, self.config.seed, shorter)
+            return
+        identity = {"id": kind, "detector": kind, "version": __version__}
+        write_card(draft, {**identity, **about, **saved, "figures": {}})
+        seal_model(draft)
+
+
+def _words(config: TrainingConfig) -> dict[str, Any]:
+    about = asdict(config.about)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in about.items()}
+
+
+def _settings(config: TrainingConfig, clips: TrainingClips, recorded_sha256: str) -> dict[str, Any]:
+    """All that decides the members, for the work folder."""
+    start = config.detector.start
+    return {
+        **config.identity(),
+        "collection_sha256": clips.sha256,
+        "noise_and_rooms_sha256": recorded_sha256,
+        "copiers_sha256": [open_model(folder).model_sha256 for folder in config.copy_synthesis.copiers],
+        "start_sha256": None if start is None else open_model(start).model_sha256,
+    }
+
+
+@contextlib.contextmanager
+def _work_folder(place: Path, settings: Mapping[str, Any]) -> Iterator[TrainingFolder]:
+    """The work folder, held by the first process alone."""
+    if is_first_process():
+        with TrainingFolder.open(place, settings) as folder:
+            yield folder
+    else:
+        yield TrainingFolder(place)
+
+
+def _world() -> int:
+    text = os.environ.get("WORLD_SIZE", "1")
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise UsageError(f"WORLD_SIZE is {text!r} in the environment, not a number of processes; start with torchrun")
+    return int(text)

@@ -1,0 +1,99 @@
+"""Scores of clips that a network was not trained on, under the fixed test conditions, whole and cut short."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.audio import VoiceActivity
+from ..core.progress import Progress, silent
+from ..core.rates import DETECTOR_RATE_HZ
+from ..core.records import Float32Array, Row, Segment
+from ..datasets.degrade.conditions import CONDITIONS
+from ..detect.windows import crop_windows, fill_crop, pool, speech_windows
+from .sound_file import SoundFile
+from .train import speech_cuts
+from .training_sounds import worked_ahead
+from .trials import CUT_SPEECH_S, SINGLE_SPEECH_S, Trials
+
+ScoreClip = Callable[[Float32Array], float]
+"""From 16 kHz samples (n,) of a whole clip to its score."""
+Scores = Mapping[float, Mapping[str, float]]
+"""Of one clip: by nominal seconds of speech and by condition."""
+_WHOLE_WINDOWS = "logband-resnet"
+"""The network that hears a window as long as it is; others hear crops, shorter ones repeated, as in training."""
+
+
+@dataclass
+class ConditionSounds:
+    """The sounds of clips under every condition, by number of clip; sent to the processes that make them."""
+
+    clips: SoundFile
+    seed: int
+    _voice: VoiceActivity | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the voice detector, which each process loads for itself."""
+        return {**self.__dict__, "_voice": None}
+
+    def __getitem__(self, number: int) -> dict[float, dict[str, Float32Array]]:
+        """By nominal seconds of speech and by condition."""
+        self._voice = self._voice or VoiceActivity()
+        samples = self.clips.read(number)
+        spans = {SINGLE_SPEECH_S: Segment(0.0, len(samples) / DETECTOR_RATE_HZ), **speech_cuts(samples, self._voice)}
+        sounds: dict[float, dict[str, Float32Array]] = {speech_s: {} for speech_s in spans}
+        for name, condition in CONDITIONS.items():
+            heard = condition(samples, np.random.default_rng([self.seed, 1_000_000 + number]))
+            for speech_s, span in spans.items():
+                part = heard[round(span.start_s * DETECTOR_RATE_HZ) : round(span.end_s * DETECTOR_RATE_HZ)]
+                sounds[speech_s][name] = part
+        return sounds
+
+
+def score_clips(
+    clips: SoundFile, numbers: Sequence[int], score: ScoreClip, *, seed: int, jobs: int, progress: Progress = silent
+) -> dict[int, Scores]:
+    """Scores of each of the clips."""
+    scores: dict[int, Scores] = {}
+    sounds = worked_ahead(ConditionSounds(clips, seed), numbers, jobs)
+    for done, (number, by_length) in enumerate(zip(numbers, sounds, strict=True), start=1):
+        scores[number] = {
+            speech_s: {name: score(samples) for name, samples in under.items()} for speech_s, under in by_length.items()
+        }
+        progress(done, len(numbers), "measuring")
+    return scores
+
+
+def network_score(kind: str, networks: Sequence[nn.Module], device: torch.device) -> ScoreClip:
+    """How the finished detector would score a clip that is speech throughout: the mean of networks and windows."""
+    windows_over = speech_windows if kind == _WHOLE_WINDOWS else crop_windows
+    ready = [network.to(device).eval() for network in networks]
+
+    @torch.inference_mode()
+    def score(samples: Float32Array) -> float:
+        duration_s = len(samples) / DETECTOR_RATE_HZ
+        windows = windows_over([Segment(0.0, duration_s)], duration_s)
+        parts = [samples[round(w.start_s * DETECTOR_RATE_HZ) : round(w.end_s * DETECTOR_RATE_HZ)] for w in windows]
+        heard = parts if kind == _WHOLE_WINDOWS else [fill_crop(part) for part in parts]
+        rows = [torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in heard]
+        return pool(float(network(row)[0]) for row in rows for network in ready)
+
+    return score
+
+
+def trials_of(rows: Sequence[Row], scores: Mapping[int, Scores]) -> tuple[Trials, list[Trials]]:
+    """The trials of whole clips, and those of the cuts."""
+    whole, *shorter = (_of_length(rows, scores, speech_s) for speech_s in (SINGLE_SPEECH_S, *CUT_SPEECH_S))
+    return whole, shorter
+
+
+def _of_length(rows: Sequence[Row], scores: Mapping[int, Scores], speech_s: float) -> Trials:
+    there = [number for number in range(len(rows)) if speech_s in scores[number]]
+    return Trials(
+        tuple(rows[number] for number in there),
+        {name: np.array([scores[number][speech_s][name] for number in there]) for name in CONDITIONS},
+        speech_s,
+    )
