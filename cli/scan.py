@@ -17,6 +17,7 @@ from ..pipeline.crew import default_jobs
 from ..pipeline.key_choice import keys_to_test
 from ..pipeline.models import DEFAULT_DETECTOR, load_scorer
 from ..pipeline.scan import scan as scan_sources
+from ..pipeline.second_look import LookTwiceAt, second_look_for
 from ..reports.formats import FORMATS
 from ..reports.outputs import Outputs
 from ..reports.summary import Tally
@@ -70,17 +71,25 @@ def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     help="Speech model whose marks are looked for. Default: the bundled one.",
 )
 @click.option("--no-marks", is_flag=True, help="Do not look for token marks, though there are keys.")
+@click.option(
+    "--second-look",
+    type=click.Choice(["off", "decisive", "all"]),
+    default="decisive",
+    show_default=True,
+    help="Score copies through three mild codecs too, and say where the score is not stable: for scores that reach "
+    "a threshold of the policy, or for all. Takes about four times as long as scoring once.",
+)
 @exit_options
 @click.option("--case", "case_id", callback=_unicode, help="Case that the files belong to; goes into every record.")
 @click.option("--item", callback=_unicode, help="Exhibit within the case.")
 @click.option("--examiner", callback=_unicode, help="Who runs the scan.")
 @verbosity_options
 def scan(
-    paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool,
-    format_name: str | None, output_files: tuple[Path, ...], detector: str | None, model_folder: Path | None,
-    policy_file: Path | None, jobs: int | None, timeout_s: float, max_duration_s: float,
-    key_names: tuple[str, ...], all_keys: bool, mark_model: Path | None, no_marks: bool, fail_on: FailOn,
-    exit_zero: bool, case_id: str | None, item: str | None, examiner: str | None, quiet: bool,
+    paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool, format_name: str | None,
+    output_files: tuple[Path, ...], detector: str | None, model_folder: Path | None, policy_file: Path | None,
+    jobs: int | None, timeout_s: float, max_duration_s: float, key_names: tuple[str, ...], all_keys: bool,
+    mark_model: Path | None, no_marks: bool, second_look: LookTwiceAt, fail_on: FailOn, exit_zero: bool,
+    case_id: str | None, item: str | None, examiner: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Give audio files a verdict with its evidence.
 
@@ -125,6 +134,7 @@ def scan(
         jobs=jobs or default_jobs(),
         case=case,
         marks=marks,
+        second_look=second_look_for(scorer, policy, second_look),
     )
     watched = shows_progress(quiet=quiet, rows_on_terminal=to_stdout is not None and sys.stdout.isatty())
     total = count_inputs(paths, all_files) if watched and files_from is None else None

@@ -5,6 +5,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ADDED_LATER: Mapping[str, bool] = {"added_later": True}
+"""Metadata of a field that older files lack. Where it is None it is not written, so old records keep their bytes."""
+
 
 def json_line(record: "DataclassInstance") -> str:
     """The record's one JSON form: compact, ASCII only, keys in field order, no newline.
 
     Raises `ValueError` on NaN and infinity, which JSON does not have.
     """
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return json.dumps(_plain(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def from_json(cls: type[T], value: object) -> T:
@@ -27,9 +31,29 @@ def from_json(cls: type[T], value: object) -> T:
 
     Understands nested dataclasses, tuples, unions, literals, str, int, float and bool. Raises `ValueError`
     that names the field for a wrong type, a number that is not finite, text that is not Unicode, an unknown key
-    and a missing one.
+    and a missing one, unless it was `ADDED_LATER`.
     """
     return typing.cast(T, _read(cls, value, cls.__name__))
+
+
+def _plain(value: Any) -> Any:
+    """`value` in the types of JSON."""
+    if dataclasses.is_dataclass(value):
+        return {
+            each.name: _plain(inner)
+            for each in dataclasses.fields(value)
+            if (inner := getattr(value, each.name)) is not None or not each.metadata.get("added_later")
+        }
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
+
+
+@cache
+def _added_later(cls: type) -> frozenset[str]:
+    """The fields that may be missing; they are None by default."""
+    described: Any = cls
+    return frozenset(each.name for each in dataclasses.fields(described) if each.metadata.get("added_later"))
 
 
 @cache
@@ -57,14 +81,14 @@ def _read(kind: Any, value: object, where: str) -> Any:
 def _read_dataclass(cls: type, value: object, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected an object, found {type(value).__name__}")
-    hints = _field_types(cls)
+    hints, added = _field_types(cls), _added_later(cls)
     for name in hints:
-        if name not in value:
+        if name not in value and name not in added:
             raise ValueError(f"{where}: {name} is missing")
     for name in value:
         if name not in hints:
             raise ValueError(f"{where}: {name!r} is not a known key")
-    return cls(**{name: _read(kind, value[name], f"{where}.{name}") for name, kind in hints.items()})
+    return cls(**{name: _read(kind, value.get(name), f"{where}.{name}") for name, kind in hints.items()})
 
 
 def _read_optional(kind: Any, value: object, where: str) -> Any:

@@ -54,6 +54,20 @@ REASONS: dict[str, Reason] = _table(
         "Listen to the segments listed in the record: part of the recording may have been replaced.",
     ),
     Reason(
+        "out_of_domain",
+        "The recording is less like those that the detector was trained and calibrated on than about 999 in 1000 of "
+        "their kind, so its score has never been put to the test on anything like it.",
+        "Listen to it: singing, music, noise, an effect or an odd device may be the cause. Seek a plainer copy or "
+        "other evidence; the score decides nothing here.",
+    ),
+    Reason(
+        "unstable_score",
+        "A second look at copies through mild codecs, which sound the same, gave ratios that differ by more than the "
+        "policy allows, or that speak for the opposite verdict.",
+        "Treat the file as undecided: the score hangs on details that any upload would change. The ratios of the "
+        "copies are in the record.",
+    ),
+    Reason(
         "no_detector",
         "No detector gave a calibrated score for this file.",
         "Run `covoguard doctor`; scan again with a detector that has a calibration.",

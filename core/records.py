@@ -166,6 +166,39 @@ class Row:
     duration_s: float | None = None
 
 
+DomainVerdict = Literal["in", "edge", "out"]
+
+
+@dataclass(frozen=True)
+class DomainFinding:
+    """How like the recordings that a detector was trained and calibrated for one recording is."""
+
+    distance: float
+    """About 1 for recordings of the known kind; larger is less like any of them."""
+    share_further_out: float
+    """Share, in (0, 1], of known recordings held out of training that are at least as unlike the rest."""
+    verdict: DomainVerdict
+    """`edge` and `out`: about 1 and 0.1 % of known recordings lie further out."""
+
+
+@dataclass(frozen=True)
+class SecondScore:
+    """What a detector says of a copy of the recording that went through a mild codec."""
+
+    codec: str
+    log10_lr: float | None
+    """None: the copy could not be scored."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Whether a detector stands by its ratio when the recording changes in ways that nobody would hear."""
+
+    scores: tuple[SecondScore, ...]
+    range_log10_lr: float | None
+    """Largest less smallest ratio, the first one included; None where a copy could not be scored."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One finding on one file: what was looked for, by which method, and what came of it.
@@ -181,6 +214,10 @@ class Evidence:
     p_value: float | None = None
     segments: tuple[Segment, ...] = ()
     model_sha256: str | None = None
+    domain: DomainFinding | None = None
+    """None: the model does not know what it was made for."""
+    stability: Stability | None = None
+    """None: there was no second look."""
 
 
 @dataclass(frozen=True)

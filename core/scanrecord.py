@@ -8,13 +8,13 @@ meaning raises `SCHEMA_VERSION`.
 import base64
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .audio.facts import Mix
-from .jsonrecord import json_line
+from .jsonrecord import ADDED_LATER, json_line
 from .markrecord import TokenMark
-from .records import VerdictLabel
+from .records import DomainFinding, Stability, VerdictLabel
 
 SchemaVersion = Literal[1]
 SCHEMA_VERSION: SchemaVersion = 1
@@ -73,7 +73,10 @@ class QualityFacts:
 
 @dataclass(frozen=True)
 class DetectorResult:
-    """What one detector found. `segments` are [start_s, end_s, log10_lr]."""
+    """What one detector found. `segments` are [start_s, end_s, log10_lr].
+
+    `domain` is None where the model does not know what it was made for, `stability` where nobody looked twice.
+    """
 
     id: str
     model_sha256: str | None
@@ -81,6 +84,8 @@ class DetectorResult:
     score: float | None
     log10_lr: float | None
     segments: tuple[tuple[float, float, float], ...]
+    domain: DomainFinding | None = field(default=None, metadata=ADDED_LATER)
+    stability: Stability | None = field(default=None, metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Timing:
     decode_s: float | None = None
     quality_s: float | None = None
     score_s: float | None = None
+    second_look_s: float | None = field(default=None, metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ EFFECTS: tuple[Effect, ...] = ("not_analysable", "inconclusive", "no_clearance",
 QUALITY_CODES = ("no_speech", "too_short", "narrowband", "low_snr", "clipped", "partial", "too_long")
 """Shortcomings that a policy gives an effect to, in the order in which a verdict lists them."""
 
+SCORE_CODES = ("out_of_domain", "unstable_score")
+"""What makes a score doubtful. A policy that gives one of them no effect was written before it: then it is a note."""
+
 _MOST_CAREFUL_FIRST: tuple[VerdictLabel, ...] = ("not_analysable", "inconclusive", "no_evidence", "synthetic")
 
 
@@ -55,6 +58,14 @@ class MarkLimits:
 
 
 @dataclass(frozen=True)
+class StabilityLimits:
+    """When a detector stands by its ratio after a second look."""
+
+    max_range_log10_lr: float = field(metadata=limits(0, 20))
+    """The ratios of the recording and of its copies may differ by so much."""
+
+
+@dataclass(frozen=True)
 class Prior:
     """How common generated speech is where the files come from; it changes no verdict."""
 
@@ -72,10 +83,12 @@ class Policy:
     marks: MarkLimits
     quality: QualityLimits
     effects: Mapping[str, Effect] = field(hash=False)
-    """One effect for each of `QUALITY_CODES`."""
+    """One effect for each of `QUALITY_CODES` and of `SCORE_CODES`."""
     prior: Prior | None
     sha256: str
     """Of the file's bytes."""
+    stability: StabilityLimits | None = None
+    """None: second looks are not judged."""
 
     @property
     def id(self) -> str:
@@ -89,9 +102,11 @@ def load_policy(path: Path | None = None) -> Policy:
     Raises `UsageError` that names the file, the key and what is allowed there.
     """
     file = read_policy_file(DEFAULT_POLICY if path is None else path)
-    file.check_keys("", ("name", "version", "about", "thresholds", "marks", "quality", "effects"), optional=("prior",))
+    file.check_keys(
+        "", ("name", "version", "about", "thresholds", "marks", "quality", "effects"), optional=("stability", "prior")
+    )
     file.check_keys("about", ("text",))
-    file.check_keys("effects", QUALITY_CODES)
+    file.check_keys("effects", QUALITY_CODES, optional=SCORE_CODES)
     policy = Policy(
         name=file.name(),
         version=file.version(),
@@ -99,9 +114,13 @@ def load_policy(path: Path | None = None) -> Policy:
         thresholds=file.numbers("thresholds", Thresholds),
         marks=file.numbers("marks", MarkLimits),
         quality=file.numbers("quality", QualityLimits),
-        effects={code: file.choice("effects", code, EFFECTS) for code in QUALITY_CODES},
+        effects={
+            code: file.choice("effects", code, EFFECTS) if file.has("effects", code) else "note"
+            for code in (*QUALITY_CODES, *SCORE_CODES)
+        },
         prior=file.numbers("prior", Prior) if file.has("prior") else None,
         sha256=file.sha256,
+        stability=file.numbers("stability", StabilityLimits) if file.has("stability") else None,
     )
     _check_consistency(policy, file)
     return policy
@@ -114,8 +133,8 @@ def decide(evidence: Sequence[Evidence], quality: Quality | None, error_code: st
     the policy's bound decides alone: its p-value holds for any recording, so neither a low score nor a
     shortcoming of the recording takes anything from it. Otherwise only calibrated evidence of kind `artifact`
     counts. Detectors are not independent, so their ratios are never summed: all must reach the threshold for
-    `synthetic`, and all must stay below theirs for `no_evidence`. A detector, a shortcoming or a suspicious
-    window more can therefore only make a verdict more careful. A mark that was not found changes nothing.
+    `synthetic`, and all must stay below theirs for `no_evidence`. A detector, a shortcoming, a suspicious window or a
+    doubt about a score more can therefore only make a verdict more careful. A mark that was not found changes nothing.
     """
     labels = _labels_by_code(evidence, quality, error_code, policy)
     label: VerdictLabel = min((each for each in labels.values() if each is not None), key=_MOST_CAREFUL_FIRST.index)
@@ -143,6 +162,16 @@ def quality_reasons(quality: Quality, policy: Policy) -> tuple[str, ...]:
     return tuple(code for code in QUALITY_CODES if falls_short[code])
 
 
+def score_doubts(evidence: Sequence[Evidence], policy: Policy) -> tuple[str, ...]:
+    """What makes the scores doubtful under a policy, in the order of `SCORE_CODES`; one detector is enough."""
+    artifacts = [each for each in evidence if each.kind == "artifact"]
+    doubtful = {
+        "out_of_domain": any(each.domain is not None and each.domain.verdict == "out" for each in artifacts),
+        "unstable_score": any(_is_unstable(each, policy) for each in artifacts),
+    }
+    return tuple(code for code in SCORE_CODES if doubtful[code])
+
+
 def posterior(log10_lr: float, prior: float) -> float:
     """Probability of generated speech, from the `prior` in (0, 1) before the log10 likelihood ratio."""
     if math.isnan(log10_lr) or not 0 < prior < 1:
@@ -159,6 +188,7 @@ def _labels_by_code(
 ) -> dict[str, VerdictLabel | None]:
     """Every code that applies, in order, with the label that it asks for (None: no effect here)."""
     shortcomings = quality_reasons(quality, policy) if quality is not None else ()
+    shortcomings += score_doubts(evidence, policy)
     if error_code is not None:
         if error_code not in REASONS:
             raise UsageError(f"{error_code!r} is not an error code that a record can carry")
@@ -194,6 +224,17 @@ def _labels_from_evidence(evidence: Sequence[Evidence], thresholds: Thresholds) 
     if any(window.log10_lr >= thresholds.suspicious_window_log10_lr for window in windows):
         labels["suspicious_segment"] = "inconclusive"
     return labels
+
+
+def _is_unstable(evidence: Evidence, policy: Policy) -> bool:
+    """Whether a second look gave other ratios, or none; a range that is no number is too large."""
+    look, limit, thresholds = evidence.stability, policy.stability, policy.thresholds
+    if look is None or limit is None or evidence.log10_lr is None:
+        return False
+    if look.range_log10_lr is None or not look.range_log10_lr <= limit.max_range_log10_lr:
+        return True
+    ratios = [evidence.log10_lr, *(each.log10_lr for each in look.scores if each.log10_lr is not None)]
+    return max(ratios) >= thresholds.synthetic_min_log10_lr and min(ratios) <= thresholds.no_evidence_max_log10_lr
 
 
 def _mark_code(evidence: Sequence[Evidence], limit: MarkLimits) -> str | None:

@@ -37,9 +37,9 @@ class PolicyFile:
         """The error for this file; raising it is the caller's."""
         return UsageError(f"{self.path}: {complaint}; correct the policy file")
 
-    def has(self, section: str) -> bool:
-        """Whether the file has this table."""
-        return section in self.table
+    def has(self, section: str, key: str | None = None) -> bool:
+        """Whether the file has this table, and this key in it."""
+        return section in self.table and (key is None or key in self._section(section))
 
     def check_keys(self, section: str, required: Sequence[str], optional: Sequence[str] = ()) -> None:
         """Refuse unknown and missing keys of a table; the top of the file is the section ""."""

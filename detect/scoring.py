@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..core.audio import resample
 from ..core.errors import IntegrityError, UsageError
@@ -14,11 +16,24 @@ from ..core.modelcard import ModelFolder, open_model
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Audio, Evidence, Float32Array, ScoredSegment, Segment
 from .calibration import Calibration
+from .domain import DOMAIN_NAME, Domain
 from .windows import pool, speech_windows
 
 CALIBRATION_NAME = "calibration.json"
 Windows = Callable[[Sequence[Segment], float], list[Segment]]
 """From regions of speech and the clip's length in seconds to windows, in order of time."""
+
+
+class HeardWindow(NamedTuple):
+    """What a network says of one window."""
+
+    score: float
+    embedding: npt.NDArray[np.float32] | None = None
+    """(d,): its view of the window, for the model's `Domain`; None where there is none."""
+
+
+HearWindow = Callable[[Float32Array], HeardWindow]
+"""From 16 kHz samples (n,) of at least `windows.MIN_WINDOW_S`."""
 
 
 def bundled_folder(name: str) -> Path:
@@ -35,6 +50,19 @@ def read_calibration(model: ModelFolder) -> Calibration:
     """The calibration that lies beside the model's weights; raises `IntegrityError` when it cannot be one."""
     with unusable(model, CALIBRATION_NAME, UsageError, ValueError):
         return Calibration.from_object(model.read_json(CALIBRATION_NAME))
+
+
+def read_calibration_if_any(model: ModelFolder) -> Calibration | None:
+    """As `read_calibration`; None for a model without one, which was never measured."""
+    return read_calibration(model) if CALIBRATION_NAME in model.checksums else None
+
+
+def read_domain(model: ModelFolder) -> Domain | None:
+    """The model's gate; None for a model without one. Raises `IntegrityError` when the file cannot be one."""
+    if DOMAIN_NAME not in model.checksums:
+        return None
+    with unusable(model, DOMAIN_NAME, UsageError):
+        return Domain.from_bytes(model.read_bytes(DOMAIN_NAME))
 
 
 @contextmanager
@@ -56,9 +84,30 @@ def score_speech(
     calibration: Calibration | None,
     windows_over: Windows = speech_windows,
 ) -> Evidence:
-    """Score windows over `regions` (None: the whole clip), pool and calibrate.
+    """As `hear_speech`, for a detector that gives a score and nothing else."""
+    return hear_speech(
+        audio,
+        regions,
+        lambda samples: HeardWindow(score_window(samples)),
+        model,
+        calibration,
+        windows_over=windows_over,
+    )
 
-    `score_window` takes 16 kHz samples (n,) of at least `windows.MIN_WINDOW_S`. Other rates are resampled here.
+
+def hear_speech(
+    audio: Audio,
+    regions: Sequence[Segment] | None,
+    hear_window: HearWindow,
+    model: ModelFolder,
+    calibration: Calibration | None,
+    *,
+    domain: Domain | None = None,
+    windows_over: Windows = speech_windows,
+) -> Evidence:
+    """Score windows over `regions` (None: the whole clip), pool and calibrate. Other rates are resampled here.
+
+    With a `domain`, `hear_window` must give embeddings; the recording's distance is the median over its windows.
     Without a calibration the log10 LR is None, and the segments say only what was heard. Status `not_scored` with
     scores of None: no speech, too little of it, silence, samples that are not finite or not mono, or too loud for
     a finite score.
@@ -72,11 +121,16 @@ def score_speech(
     windows = [window for window in windows_over(speech, duration_s) if np.any(_cut(samples, window))]
     if not windows:
         return nothing
-    scores = [score_window(_cut(samples, window)) for window in windows]
-    if not np.isfinite(scores).all():
+    heard = [hear_window(_cut(samples, window)) for window in windows]
+    scores = [each.score for each in heard]
+    embeddings = [each.embedding for each in heard if each.embedding is not None]
+    if not np.isfinite(scores).all() or not all(np.isfinite(each).all() for each in embeddings):
         return nothing
     score = pool(scores)
     scored = replace(nothing, status="scored", score=score, segments=tuple(windows))
+    if domain is not None and embeddings:
+        distance = float(np.median([domain.distance(each) for each in embeddings]))
+        scored = replace(scored, domain=domain.finding(distance))
     if calibration is None:
         return scored
     return replace(

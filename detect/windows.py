@@ -51,6 +51,20 @@ def crop_windows(regions: Sequence[Segment], duration_s: float) -> list[Segment]
     return _with_speech([pair for pair in inside if pair[0] > 0])
 
 
+def cut_to_speech(regions: Sequence[Segment], speech_s: float, duration_s: float) -> Segment | None:
+    """The beginning of a clip of `duration_s` that holds `speech_s` of its speech, margins included.
+
+    As a scan would hear a file that was recorded so far and no further; None where there is too little speech.
+    """
+    left_s = speech_s
+    for region in regions:
+        if left_s <= region.duration_s:
+            end_s = region.start_s + left_s
+            return Segment(max(0.0, regions[0].start_s - MARGIN_S), min(duration_s, end_s + MARGIN_S))
+        left_s -= region.duration_s
+    return None
+
+
 def fill_crop(samples: Float32Array) -> Float32Array:
     """Samples (n,), n >= 1, repeated and cut to (CROP_SAMPLES,), as in training."""
     return np.resize(samples, CROP_SAMPLES)

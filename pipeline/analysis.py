@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from ..core.audio import AudioReader, DecodeLimits, OpenedInput, VoiceActivity, measure_quality
 from ..core.audio.facts import DecodedAudio, Quality, SourceFacts
 from ..core.protocols import Scorer
-from ..core.records import Evidence, ScoredSegment
+from ..core.records import Evidence, ScoredSegment, Stability
 from ..core.scanrecord import DetectorResult, InputFacts, Marks, QualityFacts, RecordError, Timing
 
 if TYPE_CHECKING:
     from .mark_evidence import ChecksMarks
+    from .second_look import SecondLook
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,19 @@ class FileAnalyser:
     """
 
     def __init__(
-        self, scorer: Scorer, limits: DecodeLimits, voice_activity: VoiceActivity, marks: "ChecksMarks | None" = None
+        self,
+        scorer: Scorer,
+        limits: DecodeLimits,
+        voice_activity: VoiceActivity,
+        marks: "ChecksMarks | None" = None,
+        second_look: "SecondLook | None" = None,
     ) -> None:
-        """Starts nothing yet. `marks` None: marks are not looked for."""
+        """Starts nothing yet. `marks` None: marks are not looked for; `second_look` None: nobody looks twice."""
         self._scorer = scorer
         self._reader = AudioReader(limits)
         self._voice_activity = voice_activity
         self._marks = marks
+        self._second_look = second_look
 
     def __enter__(self) -> "FileAnalyser":
         """Itself, with its reader open."""
@@ -70,14 +77,17 @@ class FileAnalyser:
         measured_at = time.perf_counter()
         evidence = self._scorer.score(decoded.audio, regions=quality.speech)
         token_mark = self._marks.check(decoded.audio) if self._marks else None
+        scored_at = time.perf_counter()
+        stability = self._second_look.look(decoded.audio, quality.speech, evidence) if self._second_look else None
         return Findings(
             input=with_source(known, decoded.facts),
             quality=_quality_facts(quality, decoded),
-            detectors=(_detector_result(evidence),),
+            detectors=(_detector_result(evidence, stability),),
             timing=Timing(
                 decode_s=_rounded(decoded_at - started),
                 quality_s=_rounded(measured_at - decoded_at),
-                score_s=_rounded(time.perf_counter() - measured_at),
+                score_s=_rounded(scored_at - measured_at),
+                second_look_s=None if stability is None else _rounded(time.perf_counter() - scored_at),
             ),
             marks=Marks(token=token_mark),
         )
@@ -126,7 +136,7 @@ def _quality_facts(quality: Quality, decoded: DecodedAudio) -> QualityFacts:
     )
 
 
-def _detector_result(evidence: Evidence) -> DetectorResult:
+def _detector_result(evidence: Evidence, stability: Stability | None) -> DetectorResult:
     return DetectorResult(
         id=evidence.method,
         model_sha256=evidence.model_sha256,
@@ -138,4 +148,6 @@ def _detector_result(evidence: Evidence) -> DetectorResult:
             for segment in evidence.segments
             if isinstance(segment, ScoredSegment)
         ),
+        domain=evidence.domain,
+        stability=stability,
     )

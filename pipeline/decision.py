@@ -53,6 +53,8 @@ def _evidence(result: DetectorResult) -> Evidence:
         log10_lr=result.log10_lr,
         segments=tuple(ScoredSegment(*segment) for segment in result.segments),
         model_sha256=result.model_sha256,
+        domain=result.domain,
+        stability=result.stability,
     )
 
 

@@ -1,104 +1,25 @@
 """What the held-out scores of a training run say: calibration, operating points and the figures of the card."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.records import Row
-from ..detect.calibration import MIN_TRIALS_PER_CLASS, Calibration, fit_calibration, supported_log10_lr
+from ..detect.calibration import Calibration, fit_calibration, supported_log10_lr
 from ..detect.metrics.bootstrap import bootstrap_interval
 from ..detect.metrics.cllr import cllr, min_cllr
 from ..detect.metrics.dcf import act_dcf, min_dcf
 from ..detect.metrics.eer import auc, eer, threshold_at_fpr
 from ..detect.metrics.per_group import per_family_eer
-from ..detect.windows import pool
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .trials import BoolArray, FloatArray, Trials, by_length
 
 MAX_FPR = 0.01
 MAX_FNR = 0.05
 
 UNDECIDED_CONDITIONS = frozenset({"telephone", "low-pass-4k"})
 """The default policy says `inconclusive` to a narrow band, so no threshold has to hold under these."""
-
-
-SINGLE_SPEECH_S = 3.0
-"""Nominal speech of one clip: one window."""
-JOINED_CLIPS = 4
-JOINED_SPEECH_S = 12.0
-"""Nominal speech of four clips of one voice; from here on a file has the calibration of such."""
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Held-out scores (n,) of all rows, by test condition; `clean` is one of them."""
-
-    rows: tuple[Row, ...]
-    scores: Mapping[str, FloatArray]
-    speech_s: float = SINGLE_SPEECH_S
-
-    @property
-    def is_spoof(self) -> BoolArray:
-        """True for generated speech (n,)."""
-        return np.array([row.label == "spoof" for row in self.rows], dtype=bool)
-
-    @property
-    def folds(self) -> npt.NDArray[np.str_]:
-        """Fold of each row (n,)."""
-        return np.array([str(row.split) for row in self.rows])
-
-    def write(self, path: Path) -> None:
-        """One line per clip: who it is and its score under each condition, so that every figure can be redone."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["clip", "label", "generator", "family", "kind", "source", "speaker", "fold", *self.scores])
-            for index, row in enumerate(self.rows):
-                scores = [f"{values[index]:.5f}" for values in self.scores.values()]
-                who = [row.clip_id, row.label, row.generator, row.family, row.kind, row.source, row.speaker, row.split]
-                writer.writerow(["" if value is None else value for value in who] + scores)
-
-    def select(self, keep: BoolArray) -> "Trials":
-        """The rows where `keep` (n,) is true."""
-        rows = tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept)
-        return replace(self, rows=rows, scores={name: scores[keep] for name, scores in self.scores.items()})
-
-    def sources_of_one_fold(self) -> set[str | None]:
-        """Genuine sources that stand in one fold only: the model that scored them never heard their like."""
-        folds: dict[str | None, set[str | None]] = defaultdict(set)
-        for row in self.rows:
-            if row.label == "bonafide":
-                folds[row.source].add(row.split)
-        return {source for source, where in folds.items() if len(where) == 1}
-
-    def joined(self) -> "Trials":
-        """Made-up longer recordings: four clips of one voice or generator and one fold, pooled as a scan pools windows.
-
-        Clips of one speaker stand in for one long recording of that speaker, which they are only nearly. Genuine
-        clips without a named speaker are left out: together they would be several voices.
-        """
-        members: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for index, row in enumerate(self.rows):
-            if row.label == "spoof":
-                members["spoof", str(row.generator), str(row.split)].append(index)
-            elif row.speaker:
-                members["bonafide", f"{row.source}/{row.speaker}", str(row.split)].append(index)
-        together = [
-            indices[start : start + JOINED_CLIPS]
-            for indices in members.values()
-            for start in range(0, len(indices) - JOINED_CLIPS + 1, JOINED_CLIPS)
-        ]
-        return Trials(
-            tuple(self.rows[indices[0]] for indices in together),
-            {name: np.array([pool(scores[indices]) for indices in together]) for name, scores in self.scores.items()},
-            JOINED_SPEECH_S,
-        )
 
 
 @dataclass(frozen=True)
@@ -112,22 +33,21 @@ class OperatingPoint:
     no_evidence_max_log10_lr: float
 
 
-def fit_final_calibration(trials: Trials) -> Calibration:
-    """Affine maps over all conditions alike, for single windows and, where there are enough, for longer files.
+def fit_final_calibration(trials: Trials, shorter: Sequence[Trials] = ()) -> Calibration:
+    """An affine map per length of file, over all conditions alike: whole clips, `shorter` cuts of them, joined ones.
 
+    A file has the map of the longest trials that are no longer than it, so that none is trusted beyond its length.
     Cut off by the number of independent sources and families, since clips of one of them are not independent.
     """
     sources = {row.source for row in trials.rows if row.label == "bonafide"}
     families = {row.family for row in trials.rows if row.label == "spoof"}
-    longer = trials.joined()
-    counted = int(longer.is_spoof.sum()), int((~longer.is_spoof).sum())
-    sets = [trials, longer] if min(counted) >= MIN_TRIALS_PER_CLASS else [trials]
+    sets = by_length(trials, shorter)
     return fit_calibration(
         np.concatenate([scores for each in sets for scores in each.scores.values()]),
         np.concatenate([each.is_spoof for each in sets for _ in each.scores]),
         np.concatenate([np.full(len(each.rows), each.speech_s) for each in sets for _ in each.scores]),
         clip_log10_lr=supported_log10_lr(len(sources), len(families)),
-        bin_starts_s=(0.0, JOINED_SPEECH_S)[: len(sets)],
+        bin_starts_s=(0.0, *(each.speech_s for each in sets[1:])),
     )
 
 
@@ -160,17 +80,17 @@ def operating_point(*sets: Trials) -> OperatingPoint:
     )
 
 
-def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
+def held_out_figures(trials: Trials, *, seed: int, shorter: Sequence[Trials] = ()) -> dict[str, Any]:
     """All figures of a model card, rates in [0, 1], rounded to four digits."""
-    ratios = cross_fitted(trials)
+    ratios = cross_fitted(trials, shorter)
     clean = ratios.scores["clean"]
     groups = [str(row.family if row.label == "spoof" else row.source) for row in trials.rows]
     rng = np.random.default_rng(seed)
     raw = trials.scores["clean"]
     interval = bootstrap_interval(eer, raw, trials.is_spoof, groups, rng=rng)
-    calibration = fit_final_calibration(trials)
-    point = operating_point(calibrated(trials, calibration), calibrated(trials.joined(), calibration))
-    single, unseen, longer = transferred(trials)
+    calibration = fit_final_calibration(trials, shorter)
+    point = operating_point(*_calibrated_by_length(trials, shorter, calibration))
+    single, unseen, longer = transferred(trials, shorter)
     of_unseen_sources = trials.select(_spoof_or_from(trials, trials.sources_of_one_fold()))
     figures = {
         "trials": {"bonafide": int((~trials.is_spoof).sum()), "spoof": int(trials.is_spoof.sum())},
@@ -195,25 +115,49 @@ def held_out_figures(trials: Trials, *, seed: int) -> dict[str, Any]:
             "transferred_across_folds_unseen_sources": unseen,
             "transferred_across_folds_joined": longer,
         },
-        "false_alarms_by_source": _false_alarms_by_source(trials, point),
+        "calibration_by_length": length_figures(trials, shorter),
+        "false_alarms_by_source": _false_alarms_by_source(calibrated(trials, calibration), point),
         **_per_family(trials),
     }
     rounded: dict[str, Any] = _rounded(figures)
     return rounded
 
 
-def cross_fitted(trials: Trials) -> Trials:
-    """Log10 likelihood ratios, each fold through the calibration of the other folds."""
-    ratios = {name: np.zeros(len(trials.rows)) for name in trials.scores}
-    for fold in sorted(set(trials.folds)):
-        inside = trials.folds == fold
-        held_out = calibrated(trials.select(inside), fit_final_calibration(trials.select(~inside)))
-        for name, values in held_out.scores.items():
-            ratios[name][inside] = values
-    return replace(trials, scores=ratios)
+def cross_fitted(trials: Trials, shorter: Sequence[Trials] = ()) -> Trials:
+    """Log10 likelihood ratios of whole clips, each fold through the calibration of the other folds."""
+    return _across_folds(trials, _maps_by_fold(trials, shorter))
 
 
-def transferred(trials: Trials) -> tuple[dict[str, Any], ...]:
+def length_figures(trials: Trials, shorter: Sequence[Trials] = ()) -> list[dict[str, Any]]:
+    """What a map per length is worth: one table per bin of the calibration, shortest first.
+
+    Cllr is cross-fitted and over all conditions: `cllr_one_map` with the map of whole clips for every length, `cllr`
+    with the map of the bin. `trials` counts recordings.
+    """
+    sets = by_length(trials, shorter)
+    bins = fit_final_calibration(trials, shorter).bins
+    maps = _maps_by_fold(trials, shorter)
+    one_map = {fold: _map_of_all_lengths(calibration, trials.speech_s) for fold, calibration in maps.items()}
+    figures = []
+    for each, fitted in zip(sets, bins, strict=True):
+        labels = np.tile(each.is_spoof, len(each.scores))
+        figures.append(
+            {
+                "min_speech_s": fitted.min_speech_s,
+                "trial_speech_s": each.speech_s,
+                "trials": {"bonafide": int((~each.is_spoof).sum()), "spoof": int(each.is_spoof.sum())},
+                "slope": fitted.slope,
+                "offset": fitted.offset,
+                "eer": eer(_all_conditions(each), labels),
+                "cllr_one_map": cllr(_all_conditions(_across_folds(each, one_map)), labels),
+                "cllr": cllr(_all_conditions(_across_folds(each, maps)), labels),
+                "min_cllr": min_cllr(_all_conditions(each), labels),
+            }
+        )
+    return figures
+
+
+def transferred(trials: Trials, shorter: Sequence[Trials] = ()) -> tuple[dict[str, Any], ...]:
     """Rates on each fold with calibration and thresholds from the other folds, by condition: what a user meets.
 
     -> (for single clips, for those whose genuine source is in that fold only, for joined ones), each with its
@@ -225,9 +169,9 @@ def transferred(trials: Trials) -> tuple[dict[str, Any], ...]:
     totals = [Counter[str]() for _ in tallies]
     for fold in sorted(set(trials.folds)):
         inside = trials.folds == fold
-        rest, test = trials.select(~inside), trials.select(inside)
-        calibration = fit_final_calibration(rest)
-        point = operating_point(calibrated(rest, calibration), calibrated(rest.joined(), calibration))
+        test, (rest, rest_shorter) = trials.select(inside), _without(fold, trials, shorter)
+        calibration = fit_final_calibration(rest, rest_shorter)
+        point = operating_point(*_calibrated_by_length(rest, rest_shorter, calibration))
         sets = (test, test.select(_spoof_or_from(test, unseen)), test.joined())
         for count, total, each in zip(counts, totals, sets, strict=True):
             total.update(row.label for row in each.rows)
@@ -242,6 +186,41 @@ def transferred(trials: Trials) -> tuple[dict[str, Any], ...]:
                 for verdict in ("synthetic", "no_evidence")
             }
     return tallies
+
+
+def _without(fold: str, trials: Trials, shorter: Sequence[Trials]) -> tuple[Trials, list[Trials]]:
+    """Whole and shorter clips of the other folds."""
+    rest, *rest_shorter = (each.select(each.folds != fold) for each in (trials, *shorter))
+    return rest, rest_shorter
+
+
+def _maps_by_fold(trials: Trials, shorter: Sequence[Trials]) -> dict[str, Calibration]:
+    """For each fold the calibration of the other folds."""
+    return {fold: fit_final_calibration(*_without(fold, trials, shorter)) for fold in sorted(set(trials.folds))}
+
+
+def _across_folds(trials: Trials, maps: Mapping[str, Calibration]) -> Trials:
+    """Log10 likelihood ratios, each fold through the calibration that it is given."""
+    ratios = {name: np.zeros(len(trials.rows)) for name in trials.scores}
+    for fold, calibration in maps.items():
+        inside = trials.folds == fold
+        for name, values in calibrated(trials.select(inside), calibration).scores.items():
+            ratios[name][inside] = values
+    return replace(trials, scores=ratios)
+
+
+def _map_of_all_lengths(calibration: Calibration, speech_s: float) -> Calibration:
+    """The map for `speech_s` of speech, for every length."""
+    chosen = [each for each in calibration.bins if each.min_speech_s <= speech_s][-1]
+    return Calibration((replace(chosen, min_speech_s=0.0),), calibration.clip_log10_lr)
+
+
+def _calibrated_by_length(trials: Trials, shorter: Sequence[Trials], calibration: Calibration) -> list[Trials]:
+    return [calibrated(each, calibration) for each in by_length(trials, shorter)]
+
+
+def _all_conditions(trials: Trials) -> FloatArray:
+    return np.concatenate(list(trials.scores.values()))
 
 
 def _spoof_or_from(trials: Trials, sources: set[str | None]) -> BoolArray:
@@ -267,10 +246,9 @@ def _matched_voices(trials: Trials, pools: Sequence[str] = ("LibriSpeech", "Libr
     return eer(trials.scores["clean"][keep], trials.is_spoof[keep])
 
 
-def _false_alarms_by_source(trials: Trials, point: OperatingPoint) -> dict[str, dict[str, float]]:
-    ratios = calibrated(trials, fit_final_calibration(trials)).scores["clean"]
+def _false_alarms_by_source(ratios: Trials, point: OperatingPoint) -> dict[str, dict[str, float]]:
     flagged: dict[str, list[bool]] = defaultdict(list)
-    for row, ratio in zip(trials.rows, ratios, strict=True):
+    for row, ratio in zip(ratios.rows, ratios.scores["clean"], strict=True):
         if row.label == "bonafide":
             flagged[str(row.source)].append(bool(ratio >= point.synthetic_min_log10_lr))
     return {name: {"fpr": float(np.mean(hits)), "clips": len(hits)} for name, hits in sorted(flagged.items())}

@@ -23,6 +23,7 @@ from .worker import RunFacts, Worker, depends_on_bytes
 
 if TYPE_CHECKING:
     from .mark_evidence import ChecksMarks
+    from .second_look import SecondLook
 
 
 def scan(
@@ -34,13 +35,15 @@ def scan(
     jobs: int,
     case: Case | None = None,
     marks: "ChecksMarks | None" = None,
+    second_look: "SecondLook | None" = None,
 ) -> Generator[ScanRecord]:
     """Records of `sources` in their order, as they become ready. Close the generator to stop early.
 
     `sources` is read in a thread of its own, so records come out while it waits for more. A file that
     cannot be analysed is a record with an error, whatever happened; only a fault that concerns every file (a
     model that is missing or damaged) is raised. Files with the same bytes are analysed once; the later ones
-    say `duplicate_of`. Token marks are looked for with `marks` (None: not at all).
+    say `duplicate_of`. Token marks are looked for with `marks` (None: not at all), and
+    copies of a file are scored as well with `second_look`.
     """
     run = RunFacts(new_run_id(), case, this_tool(), policy)
     voice_activity = VoiceActivity()
@@ -50,7 +53,7 @@ def scan(
 
         @contextmanager
         def analysing() -> Iterator[MakeRecord[ScanRecord]]:
-            with FileAnalyser(scorer, limits, voice_activity, marks) as analyser:
+            with FileAnalyser(scorer, limits, voice_activity, marks, second_look) as analyser:
                 yield partial(worker.record, analyser=analyser)
 
         with Crew(sources, jobs, analysing) as crew:

@@ -19,32 +19,42 @@ def render_model_card(card: Mapping[str, Any], model_sha256: str) -> str:
                 _data(card["training"]),
                 "## Shortcut probe",
                 _probe(card["shortcut_probe_eer"]),
-                f"## Figures\n\n{CONDITIONS_NOTE}",
-                _headline(figures),
-                "### EER by test condition",
-                table(["condition", "EER"], [[k, _percent(v)] for k, v in figures["eer_by_condition"].items()]),
-                "### Verdicts on single clips, with calibration and thresholds from the other folds",
-                _conditions(figures, "transferred_across_folds"),
-                "### The same for genuine sources that stand in one fold only, and so were never heard in training",
-                _conditions(figures, "transferred_across_folds_unseen_sources"),
-                "### Verdicts on longer files (four clips of one voice or generator), likewise",
-                _conditions(figures, "transferred_across_folds_joined"),
-                "### By kind of generation",
-                table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
-                "### By generator family, hardest first",
-                table(
-                    ["family", "EER", "clips"],
-                    [[k, _percent(v["eer"]), v["clips"]] for k, v in figures.get("eer_by_family", {}).items()],
-                ),
-                "### Genuine speech flagged as synthetic, by source",
-                table(
-                    ["source", "flagged", "clips"],
-                    [[k, _percent(v["fpr"]), v["clips"]] for k, v in figures["false_alarms_by_source"].items()],
-                ),
+                *(_figures(card) if figures else ["## Figures", "None: all clips were trained on."]),
             ]
         ).rstrip()
         + "\n"
     )
+
+
+def _figures(card: Mapping[str, Any]) -> list[str]:
+    """The sections of what was measured."""
+    figures: Mapping[str, Any] = card["figures"]
+    return [
+        f"## Figures\n\n{CONDITIONS_NOTE}",
+        _headline(figures),
+        "### EER by test condition",
+        table(["condition", "EER"], [[k, _percent(v)] for k, v in figures["eer_by_condition"].items()]),
+        "### Verdicts on single clips, with calibration and thresholds from the other folds",
+        _conditions(figures, "transferred_across_folds"),
+        "### The same for genuine sources that stand in one fold only, and so were never heard in training",
+        _conditions(figures, "transferred_across_folds_unseen_sources"),
+        "### Verdicts on longer files (four clips of one voice or generator), likewise",
+        _conditions(figures, "transferred_across_folds_joined"),
+        *_calibration(figures.get("calibration_by_length", [])),
+        *_domain(card.get("domain")),
+        "### By kind of generation",
+        table(["kind", "EER"], [[k, _percent(v)] for k, v in figures.get("eer_by_kind", {}).items()]),
+        "### By generator family, hardest first",
+        table(
+            ["family", "EER", "clips"],
+            [[k, _percent(v["eer"]), v["clips"]] for k, v in figures.get("eer_by_family", {}).items()],
+        ),
+        "### Genuine speech flagged as synthetic, by source",
+        table(
+            ["source", "flagged", "clips"],
+            [[k, _percent(v["fpr"]), v["clips"]] for k, v in figures["false_alarms_by_source"].items()],
+        ),
+    ]
 
 
 def _headline(figures: Mapping[str, Any]) -> str:
@@ -75,13 +85,43 @@ def _conditions(figures: Mapping[str, Any], tally: str) -> str:
     return f"{counts} trials.\n\n" + table(header, rows)
 
 
+def _calibration(lengths: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A section of its own for cards that have it."""
+    if not lengths:
+        return []
+    header = ["speech from", "genuine", "spoof", "EER", "Cllr with the map of whole clips", "Cllr", "min Cllr"]
+    rows = [
+        [
+            f"{each['min_speech_s']:g} s",
+            each["trials"]["bonafide"],
+            each["trials"]["spoof"],
+            _percent(each["eer"]),
+            *(_number(each[name]) for name in ("cllr_one_map", "cllr", "min_cllr")),
+        ]
+        for each in lengths
+    ]
+    return ["### Calibration by length of file, cross-fitted over all conditions", table(header, rows)]
+
+
+def _domain(domain: Mapping[str, Any] | None) -> list[str]:
+    """A section of its own for models that know what they were made for."""
+    if domain is None:
+        return []
+    return [
+        "### What the detector was made for",
+        f"Of {domain['held_out_recordings']} held-out recordings 1 % lie further out than "
+        f"{domain['edge_distance']:.2f} and 0.1 % further than {domain['out_distance']:.2f}; what lies beyond that is "
+        "called out of domain.",
+    ]
+
+
 def _data(training: Mapping[str, Any]) -> str:
     clips = training["clips"]
     return bullets(
         [
             f"{clips['bonafide']} bona fide clips of {training['bonafide_sources']} sources, {clips['spoof']} spoof "
             f"clips of {training['families']} generator families",
-            f"{len(training['folds'])} folds; the detector is the mean of the fold models",
+            f"{len(training['folds'])} folds; {training.get('members', 'the detector is the mean of the fold models')}",
             f"manifest sha256 `{training['manifest_sha256']}`",
             *(f"{name}: {value}" for name, value in training["recipe"].items()),
         ]

@@ -54,7 +54,8 @@ class FusionScorer:
         """Fuse the members' scores of the file; `not_scored` where one of them has none.
 
         The segments are all windows that a member heard. They have no ratios of their own, also where the file has
-        one: members hear different windows.
+        one: members hear different windows. Of the members that know what they were made for, the one to which the
+        recording is most foreign speaks.
         """
         nothing = Evidence("artifact", self.model.id, "not_scored", model_sha256=self.model.model_sha256)
         heard: list[Evidence] = []
@@ -69,7 +70,14 @@ class FusionScorer:
         if not isfinite(score):
             return nothing
         spans = sorted({(window.start_s, window.end_s) for evidence in heard for window in evidence.segments})
-        scored = replace(nothing, status="scored", score=score, segments=tuple(Segment(*span) for span in spans))
+        domains = [evidence.domain for evidence in heard if evidence.domain is not None]
+        scored = replace(
+            nothing,
+            status="scored",
+            score=score,
+            segments=tuple(Segment(*span) for span in spans),
+            domain=min(domains, key=lambda finding: finding.share_further_out, default=None),
+        )
         if self._calibration is None:
             return scored
         speech = [Segment(0.0, len(audio.samples) / audio.rate_hz)] if regions is None else regions

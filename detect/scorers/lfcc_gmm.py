@@ -12,7 +12,7 @@ from ..calibration import Calibration
 from ..gmm import MixturePair, load_pairs
 from ..lfcc import lfcc
 from ..registry import SCORERS
-from ..scoring import open_bundled_or, read_calibration, score_speech, unusable
+from ..scoring import open_bundled_or, read_calibration_if_any, score_speech, unusable
 
 
 @SCORERS.register("lfcc-gmm")
@@ -22,7 +22,7 @@ class LfccGmmScorer:
     name = "lfcc-gmm"
     how_to_get: str | None = None
 
-    def __init__(self, model: ModelFolder, calibration: Calibration, pairs: Sequence[MixturePair]) -> None:
+    def __init__(self, model: ModelFolder, calibration: Calibration | None, pairs: Sequence[MixturePair]) -> None:
         """The score is the mean over `pairs`."""
         self.model = model
         self._calibration = calibration
@@ -35,7 +35,7 @@ class LfccGmmScorer:
         weights_name = str(model.card["weights"])
         with unusable(model, weights_name, SafetensorError, KeyError, ValueError):
             pairs = load_pairs(model.read_bytes(weights_name))
-        return cls(model, read_calibration(model), pairs)
+        return cls(model, read_calibration_if_any(model), pairs)
 
     def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
         """Score windows over `regions` (None: the whole clip); see `score_speech`."""

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from ...core.errors import IntegrityError
 from ...core.modelcard import ModelFolder
 from ...core.records import Audio, Evidence, Float32Array, Segment
 from ..calibration import Calibration
+from ..domain import DOMAIN_NAME, Domain
 from ..registry import SCORERS
-from ..scoring import open_bundled_or, read_calibration, score_speech, unusable
+from ..scoring import HeardWindow, hear_speech, open_bundled_or, read_calibration_if_any, read_domain, unusable
+
+EMBEDDING_OUTPUT = "embedding"
 
 
 @SCORERS.register("logband-resnet")
@@ -21,11 +25,18 @@ class LogBandResNetScorer:
     name = "logband-resnet"
     how_to_get: str | None = None
 
-    def __init__(self, model: ModelFolder, calibration: Calibration, session: Any) -> None:
-        """`session` is an onnxruntime session that maps samples (1, n) to a score (1,)."""
+    def __init__(
+        self, model: ModelFolder, calibration: Calibration | None, session: Any, domain: Domain | None = None
+    ) -> None:
+        """`session` is an onnxruntime session that maps samples (1, n) to a score (1,).
+
+        With a `domain` it has an embedding (1, d) for a second output.
+        """
         self.model = model
         self._calibration = calibration
         self._session = session
+        self._domain = domain
+        self._outputs = ["score"] if domain is None else ["score", EMBEDDING_OUTPUT]
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
@@ -34,15 +45,28 @@ class LogBandResNetScorer:
         weights_name = str(model.card["weights"])
         with unusable(model, weights_name, *_session_errors()):
             session = _open_session(model.read_bytes(weights_name))
-        return cls(model, read_calibration(model), session)
+        domain = read_domain(model)
+        if domain is not None:
+            _check_embedding(model, session, domain)
+        return cls(model, read_calibration_if_any(model), session, domain)
 
     def score(self, audio: Audio, *, regions: Sequence[Segment] | None = None) -> Evidence:
-        """Score windows over `regions` (None: the whole clip); see `score_speech`."""
-        return score_speech(audio, regions, self._score_window, self.model, self._calibration)
+        """Score windows over `regions` (None: the whole clip); see `hear_speech`."""
+        return hear_speech(audio, regions, self._hear_window, self.model, self._calibration, domain=self._domain)
 
-    def _score_window(self, samples: Float32Array) -> float:
-        (scores,) = self._session.run(["score"], {"samples": samples[None]})
-        return float(scores[0])
+    def _hear_window(self, samples: Float32Array) -> HeardWindow:
+        scores, *embeddings = self._session.run(self._outputs, {"samples": samples[None]})
+        return HeardWindow(float(scores[0]), embeddings[0][0] if embeddings else None)
+
+
+def _check_embedding(model: ModelFolder, session: Any, domain: Domain) -> None:
+    """Raise `IntegrityError` unless the graph gives embeddings of the gate's width."""
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    if shapes.get(EMBEDDING_OUTPUT, [])[1:] != [domain.dimensions]:
+        raise IntegrityError(
+            f"{model.path / DOMAIN_NAME}: made for embeddings of {domain.dimensions} numbers, but the network gives "
+            f"{shapes.get(EMBEDDING_OUTPUT, 'none')}; train or install the model again"
+        )
 
 
 def _open_session(graph: bytes) -> Any:

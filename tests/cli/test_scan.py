@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from scan_output import lines, names
+from speech_and_model import build_loudness_model
+
+from covoguard.detect.domain import fit_domain
 
 EXPECTED = {
     "a-loud.wav": ("synthetic", ["strong_artifacts"]),
@@ -263,3 +267,84 @@ def test_scanning_loads_no_torch_and_reads_no_other_heavy_library(clips, loudnes
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "LOADED onnxruntime"
+
+
+# --- second look -------------------------------------------------------------------------------------------
+
+
+STABILITY = """
+[stability]
+max_range_log10_lr = {limit}
+"""
+
+
+@pytest.fixture
+def judging_policy(policy, tmp_path):
+    """`judging_policy(limit)`: the policy of the other tests, which judges second looks as well."""
+
+    def write_policy(limit):
+        text = policy.read_text().replace("[prior]", STABILITY.format(limit=limit) + "\n[prior]")
+        path = tmp_path / f"{limit}.toml"
+        path.write_text(text.replace("[effects]", '[effects]\nunstable_score = "inconclusive"'))
+        return path
+
+    return write_policy
+
+
+def stabilities(result):
+    return {
+        os.path.basename(each["input"]["path"]): detector.get("stability")
+        for each in lines(result.stdout)
+        for detector in each["detectors"]
+    }
+
+
+def test_a_second_look_is_taken_where_a_score_decides(run, clips, loudness_model, judging_policy):
+    files = [clips / name for name in ("a-loud.wav", "c-middle.wav", "d-silent.wav")]
+    command = ["scan", "--model", loudness_model, "--policy", judging_policy(1.0), "-f", "jsonl", *files]
+    looked = stabilities(run(*command))
+    assert looked["c-middle.wav"] is looked["d-silent.wav"] is None
+    assert [each["codec"] for each in looked["a-loud.wav"]["scores"]] == ["mp3-64k", "opus-24k", "aac-64k"]
+    assert 0 < looked["a-loud.wav"]["range_log10_lr"] < 1.0
+    assert set(stabilities(run(*command, "--second-look", "off")).values()) == {None}
+    everything = stabilities(run(*command, "--second-look", "all"))
+    assert everything["a-loud.wav"] == looked["a-loud.wav"]
+    assert everything["c-middle.wav"] is not None
+    assert everything["d-silent.wav"] is None
+
+
+def test_an_unstable_score_is_not_decided_and_another_policy_may_say_so_later(
+    run, clips, loudness_model, judging_policy, policy, tmp_path
+):
+    strict = judging_policy(0.0)
+    scan_all = ["scan", "--model", loudness_model, clips / "a-loud.wav", "-f", "jsonl", "--second-look", "all"]
+    (record,) = lines(run(*scan_all, "--policy", strict).stdout)
+    assert record["decision"]["verdict"] == "inconclusive"
+    assert record["decision"]["reasons"] == ["unstable_score", "strong_artifacts"]
+    assert record["timing"]["second_look_s"] > 0
+    results = tmp_path / "results.jsonl"
+    results.write_bytes(run(*scan_all, "--policy", policy).stdout)
+    (before,) = lines(results.read_bytes())
+    assert before["decision"]["verdict"] == "synthetic"
+    (after,) = lines(run("redecide", results, "--policy", strict, "-f", "jsonl").stdout)
+    assert after["decision"] == record["decision"]
+
+
+def test_a_recording_that_the_model_was_not_made_for_is_not_decided(run, clips, policy, tmp_path):
+    rng = np.random.default_rng(2)
+    known, held_out = rng.normal(5.0, 0.1, (100, 2)), rng.normal(5.0, 0.1, (200, 2))
+    build_loudness_model(tmp_path, fit_domain(known, ["bonafide", "spoof"] * 50, held_out).to_bytes())
+    careful = tmp_path / "careful.toml"
+    careful.write_text(policy.read_text().replace("[effects]", '[effects]\nout_of_domain = "inconclusive"'))
+    command = ["scan", clips / "a-loud.wav", "--model", tmp_path, "-f", "jsonl", "--policy"]
+    (record,) = lines(run(*command, careful).stdout)
+    assert record["detectors"][0]["domain"]["verdict"] == "out"
+    assert record["decision"]["reasons"] == ["out_of_domain", "strong_artifacts"]
+    assert record["decision"]["verdict"] == "inconclusive"
+    (noted,) = lines(run(*command, policy).stdout)
+    assert noted["decision"]["verdict"] == "synthetic"
+    assert noted["decision"]["reasons"] == ["strong_artifacts", "out_of_domain"]
+
+
+def test_a_policy_that_judges_no_second_look_costs_none(scan, clips):
+    assert stabilities(scan(clips / "a-loud.wav", "-f", "jsonl")) == {"a-loud.wav": None}

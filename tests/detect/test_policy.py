@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from covoguard.core.audio.facts import Quality
 from covoguard.core.errors import UsageError
 from covoguard.core.reasons import REASONS
-from covoguard.core.records import Evidence, ScoredSegment, Segment
+from covoguard.core.records import DomainFinding, Evidence, ScoredSegment, SecondScore, Segment, Stability
 from covoguard.detect.policy import (
     EFFECTS,
     QUALITY_CODES,
+    SCORE_CODES,
     MarkLimits,
     QualityLimits,
+    StabilityLimits,
     Thresholds,
     decide,
     load_policy,
@@ -41,7 +43,10 @@ POLICY = replace(
         "clipped": "no_clearance",
         "partial": "no_clearance",
         "too_long": "note",
+        "out_of_domain": "inconclusive",
+        "unstable_score": "inconclusive",
     },
+    stability=StabilityLimits(max_range_log10_lr=0.5),
 )
 GOOD = Quality(
     speech_s=10.0,
@@ -62,6 +67,7 @@ SHORTCOMINGS = {
     "partial": {"partial": True},
     "too_long": {"too_long": True},
 }
+CODES = (*QUALITY_CODES, *SCORE_CODES)
 CAREFUL_FIRST = ("not_analysable", "inconclusive", "no_evidence", "synthetic")
 
 
@@ -261,7 +267,7 @@ def is_consistent(effects):
 
 policies = st.builds(
     lambda effects: replace(POLICY, effects=effects),
-    st.fixed_dictionaries({code: st.sampled_from(EFFECTS) for code in QUALITY_CODES}).filter(is_consistent),
+    st.fixed_dictionaries({code: st.sampled_from(EFFECTS) for code in CODES}).filter(is_consistent),
 )
 
 
@@ -299,7 +305,7 @@ def test_a_shortcoming_more_never_decides_for_or_against(evidence, quality, poli
     assert care(after) <= care(before)
 
 
-@given(evidences, qualities, policies, st.sampled_from(QUALITY_CODES))
+@given(evidences, qualities, policies, st.sampled_from(CODES))
 def test_a_stricter_effect_never_decides_for_or_against(evidence, quality, policy, code):
     from_strict_to_mild = [
         decide(evidence, quality, None, replace(policy, effects={**policy.effects, code: effect})) for effect in EFFECTS
@@ -319,6 +325,72 @@ def test_a_detector_more_never_decides_for_or_against(evidence, quality, policy,
 def test_the_order_of_the_evidence_plays_no_part(evidence, quality, policy):
     forwards = decide(evidence, quality, None, policy)
     assert outcome(decide(evidence[::-1], quality, None, policy)) == outcome(forwards)
+
+
+# --- what makes a score doubtful ---------------------------------------------------------------------------
+
+
+def doubted(evidence, domain=None, ratios=()):
+    """The evidence with what a gate and a second look say of it; a ratio of None: a copy that was not scored."""
+    finding = domain and DomainFinding(3.0, 0.0005, domain)
+    look = None
+    if ratios:
+        scores = tuple(SecondScore(f"codec-{number}", ratio) for number, ratio in enumerate(ratios))
+        known = [evidence.log10_lr, *(ratio for ratio in ratios if ratio is not None)]
+        look = Stability(scores, None if None in ratios else max(known) - min(known))
+    return replace(evidence, domain=finding, stability=look)
+
+
+def of_doubted(log10_lr, policy=POLICY, **doubt):
+    return outcome(decide([doubted(artifact(log10_lr), **doubt)], GOOD, None, policy))
+
+
+def test_a_recording_of_another_kind_is_not_decided():
+    assert of_doubted(3.0, domain="out") == ("inconclusive", ("out_of_domain", "strong_artifacts"))
+    assert of_doubted(-3.0, domain="out") == ("inconclusive", ("out_of_domain", "below_threshold"))
+    assert of_doubted(0.0, domain="out") == ("inconclusive", ("between_thresholds", "out_of_domain"))
+    for verdict_of_gate in ("in", "edge"):
+        assert of_doubted(3.0, domain=verdict_of_gate) == ("synthetic", ("strong_artifacts",))
+
+
+def test_a_score_that_a_second_look_does_not_bear_out_is_not_decided():
+    assert of_doubted(3.0, ratios=(2.5, 2.75, 3.0)) == ("synthetic", ("strong_artifacts",))
+    assert of_doubted(3.0, ratios=(3.0, 3.0, 2.4)) == ("inconclusive", ("unstable_score", "strong_artifacts"))
+    assert of_doubted(3.0, ratios=(3.0, 3.0, None)) == ("inconclusive", ("unstable_score", "strong_artifacts"))
+    assert of_doubted(-3.0, ratios=(-3.0, -3.6, -3.0)) == ("inconclusive", ("unstable_score", "below_threshold"))
+
+
+def test_a_verdict_that_a_copy_turns_round_is_unstable_however_wide_the_limit():
+    wide = replace(POLICY, stability=StabilityLimits(max_range_log10_lr=20.0))
+    assert of_doubted(2.0, policy=wide, ratios=(2.0, -0.9, 2.0))[0] == "synthetic"
+    assert of_doubted(2.0, policy=wide, ratios=(2.0, -1.0, 2.0)) == (
+        "inconclusive",
+        ("unstable_score", "strong_artifacts"),
+    )
+
+
+def test_a_policy_from_before_second_looks_judges_none():
+    old = replace(POLICY, stability=None)
+    assert of_doubted(3.0, policy=old, ratios=(-3.0, None)) == ("synthetic", ("strong_artifacts",))
+
+
+doubts = st.fixed_dictionaries(
+    {
+        "domain": st.sampled_from([None, "in", "edge", "out"]),
+        "ratios": st.lists(st.one_of(st.none(), st.floats(-5, 5)), max_size=3),
+    }
+)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), doubts), min_size=1, max_size=3), qualities, policies)
+def test_doubts_can_only_make_a_verdict_more_careful(given, quality, policy):
+    plain = [artifact(log10_lr) for log10_lr, _ in given]
+    before = decide(plain, quality, None, policy)
+    after = decide(
+        [doubted(each, **doubt) for each, (_, doubt) in zip(plain, given, strict=True)], quality, None, policy
+    )
+    assert after.label == before.label or after.label in ("not_analysable", "inconclusive")
+    assert care(after) <= care(before)
 
 
 # --- posterior ---------------------------------------------------------------------------------------------

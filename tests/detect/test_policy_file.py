@@ -11,9 +11,11 @@ from covoguard.core.reasons import REASONS
 from covoguard.detect.policy import (
     EFFECTS,
     QUALITY_CODES,
+    SCORE_CODES,
     MarkLimits,
     Prior,
     QualityLimits,
+    StabilityLimits,
     Thresholds,
     load_policy,
 )
@@ -39,15 +41,16 @@ def write(tmp_path, text):
 
 
 def test_every_value_of_the_file_is_taken_over(tmp_path):
-    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 2", "version = 7")
+    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 3", "version = 7")
     numbers = {
         "synthetic_min_log10_lr": 3, "no_evidence_max_log10_lr": -2.5, "suspicious_window_log10_lr": 2.25,
         "no_speech_max_s": 0.125, "min_speech_s": 4.5, "min_snr_db": -3.0, "min_bandwidth_hz": 3000,
-        "max_clipping_share": 0.5, "token_max_log10_p": -7,
+        "max_clipping_share": 0.5, "token_max_log10_p": -7, "max_range_log10_lr": 0.75,
     }  # fmt: skip
     for key, value in numbers.items():
         changed = re.sub(rf"^{key} = .*$", f"{key} = {value}", changed, flags=re.MULTILINE)
-    effects = dict(zip(QUALITY_CODES, sorted([*EFFECTS, *EFFECTS], key=EFFECTS.index), strict=False))
+    codes = (*QUALITY_CODES, *SCORE_CODES)
+    effects = dict(zip(codes, sorted([*EFFECTS, *EFFECTS, *EFFECTS], key=EFFECTS.index), strict=False))
     for code, effect in effects.items():
         changed = re.sub(rf"^{code} = .*$", f'{code} = "{effect}"', changed, flags=re.MULTILINE)
     path = write(tmp_path, changed + "\n[prior]\nsynthetic = 0.2\n")
@@ -56,6 +59,7 @@ def test_every_value_of_the_file_is_taken_over(tmp_path):
     assert policy.thresholds == Thresholds(3.0, -2.5, 2.25)
     assert policy.quality == QualityLimits(0.125, 4.5, -3.0, 3000.0, 0.5)
     assert policy.marks == MarkLimits(-7.0)
+    assert policy.stability == StabilityLimits(0.75)
     assert isinstance(policy.thresholds.synthetic_min_log10_lr, float)
     assert policy.effects == effects
     assert policy.prior == Prior(0.2)
@@ -92,6 +96,9 @@ def edit(pattern, replacement):
         (edit(r"^min_snr_db.*$", ""), ["[quality]", "'min_snr_db'"]),
         (edit(r"^token_max_log10_p.*$", ""), ["[marks]", "'token_max_log10_p'"]),
         (edit(r"^partial.*$", ""), ["[effects]", "'partial'"]),
+        (edit(r"^max_range_log10_lr.*$", ""), ["[stability]", "'max_range_log10_lr'"]),
+        (edit(r"^max_range_log10_lr.*$", "max_range_log10_lr = -1"), ["[stability] max_range_log10_lr", "0 to 20"]),
+        (edit(r"^out_of_domain.*$", 'out_of_domain = "ignore"'), ["[effects] out_of_domain", "'ignore'"]),
         (DEFAULT_TEXT + "[prior]\n", ["[prior]", "'synthetic'"]),
         # wrong types
         (edit(r'^name = "default"$', "name = 3"), ["name is 3", "lower-case"]),
@@ -134,6 +141,16 @@ def test_what_is_wrong_is_named_with_the_file_and_what_is_allowed(tmp_path, text
         load_policy(path)
     for part in (str(path), *named):
         assert part in caught.value.message
+
+
+def test_a_policy_from_before_version_3_decides_as_it_always_did(tmp_path):
+    old = re.sub(r"^\[stability\]\n.*$", "", DEFAULT_TEXT, flags=re.MULTILINE)
+    for code in SCORE_CODES:
+        old = re.sub(rf"^{code} = .*$", "", old, flags=re.MULTILINE)
+    policy = load_policy(write(tmp_path, old))
+    assert policy.stability is None
+    assert {policy.effects[code] for code in SCORE_CODES} == {"note"}
+    assert {load_policy().effects[code] for code in SCORE_CODES} == {"inconclusive"}
 
 
 def test_files_that_cannot_be_read_are_usage_errors(tmp_path):

@@ -11,14 +11,15 @@ from covoguard.detect.metrics.eer import eer
 from covoguard.pipeline.held_out import (
     MAX_FNR,
     MAX_FPR,
-    Trials,
     calibrated,
     cross_fitted,
     fit_final_calibration,
     held_out_figures,
+    length_figures,
     operating_point,
     transferred,
 )
+from covoguard.pipeline.trials import Trials, by_length
 
 CONDITIONS = ("clean", "mp3-32k", "telephone")
 
@@ -95,8 +96,47 @@ def test_unseen_sources_are_those_of_one_fold():
 
 
 def test_few_voices_leave_one_calibration_for_all_lengths():
-    assert len(fit_final_calibration(make_trials()).bins) == 2
+    starts = [each.min_speech_s for each in fit_final_calibration(make_trials()).bins]
+    assert starts == [0.0, 12.0, 24.0]
     assert len(fit_final_calibration(make_trials(count=100)).bins) == 1
+
+
+def cut_short(trials, speech_s, share=1.0):
+    """The same clips heard more briefly: scores are `speech_s` / 3 of what they were, and some are too short."""
+    rng = np.random.default_rng(int(10 * speech_s))
+    scores = {name: values * speech_s / 3 + rng.standard_normal(len(values)) for name, values in trials.scores.items()}
+    return replace(trials, scores=scores, speech_s=speech_s).select(rng.random(len(trials.rows)) < share)
+
+
+def test_every_length_has_a_map_of_its_own_and_gains_by_it():
+    trials = make_trials()
+    shorter = [cut_short(trials, 1.0, share=0.9), cut_short(trials, 2.0, share=0.8)]
+    calibration = fit_final_calibration(trials, shorter)
+    assert [each.min_speech_s for each in calibration.bins] == [0.0, 2.0, 3.0, 12.0, 24.0]
+    assert calibration.apply(3.0, 1.5) < calibration.apply(3.0, 3.5)
+    figures = length_figures(trials, shorter)
+    assert [each["trial_speech_s"] for each in figures] == [1.0, 2.0, 3.0, 12.0, 24.0]
+    assert sum(figures[0]["trials"].values()) == len(shorter[0].rows) < 2000
+    assert figures[0]["cllr"] < figures[0]["cllr_one_map"]
+    assert figures[2]["cllr"] == pytest.approx(figures[2]["cllr_one_map"])
+    assert all(each["min_cllr"] <= each["cllr"] for each in figures)
+
+
+def test_a_length_with_few_trials_has_no_map():
+    trials = make_trials(count=400)
+    assert [each.speech_s for each in by_length(trials, [cut_short(trials, 1.0, share=0.05)])] == [3.0, 12.0]
+
+
+def test_scores_of_cuts_stand_beside_those_of_whole_clips(tmp_path):
+    trials = make_trials(count=100)
+    short = cut_short(trials, 1.0, share=0.5)
+    trials.write(tmp_path / "held_out.csv", [short])
+    with (tmp_path / "held_out.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    given = {line["clip"]: float(line["clean@1s"]) for line in lines if line["clean@1s"]}
+    assert given == pytest.approx(
+        dict(zip((row.clip_id for row in short.rows), short.scores["clean"], strict=True)), abs=1e-4
+    )
 
 
 def test_the_card_figures_are_those_of_the_scores(tmp_path):
