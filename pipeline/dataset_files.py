@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..core.audio import Audio, AudioReader, DecodeLimits, OpenedInput, resample
+from ..core.audio import AudioReader, DecodeLimits
 from ..core.errors import InputError, IntegrityError, UsageError
 from ..core.progress import silent
 from ..core.protocols import Progress
 from ..core.rates import DETECTOR_RATE_HZ
 from ..datasets.export import export
 from ..datasets.store import SampleType, Store, StoredClip, StoreWriter
+from .candidate_sound import clip_id_of, open_candidate, whole_sound
 from .dataset_inputs import Candidate, Claims, candidates_of
-from .inputs import open_source
 
 AddStatus = Literal["added", "already", "failed"]
-_ID_LENGTH = 16
-"""Hexadecimal digits of the file's SHA-256 that become the clip's id: 64 bits, no two alike by chance."""
 _MERGE_BATCH_CLIPS = 64
 
 
@@ -109,34 +107,15 @@ def export_store(store_folder: Path, folder: Path, layout: str, progress: Progre
 
 def _added(candidate: Candidate, writer: StoreWriter, reader: AudioReader, rate_hz: int) -> AddRecord:
     """Raises `InputError` or `UsageError` for what concerns this file alone."""
-    if candidate.error is not None:
-        raise candidate.error
     path = candidate.source.path
-    with open_source(candidate.source) as opened:
-        if candidate.expected_sha256 not in (None, opened.sha256):
-            changed = f"{path}: its bytes are not those that its manifest lists; put the original back"
-            raise InputError(changed, code="integrity")
-        clip_id = opened.sha256[:_ID_LENGTH]
+    with open_candidate(candidate) as opened:
+        clip_id = clip_id_of(opened)
         if writer.has(opened.sha256):
             return AddRecord(path, "already", clip_id, None, None, None)
-        audio = _sound_of(opened, reader, rate_hz)
+        audio = whole_sound(opened, reader, rate_hz)
     row = dataclasses.replace(candidate.row, clip_id=clip_id, file_sha256=opened.sha256)
     row = writer.add(StoredClip(row, audio, candidate.token_ids))
     return AddRecord(path, "added", clip_id, row.duration_s, row.mark is not None, None)
-
-
-def _sound_of(opened: OpenedInput, reader: AudioReader, rate_hz: int) -> Audio:
-    """The whole sound of a file. Raises `InputError`, also where only a part of it could be read."""
-    decoded = reader.read(opened)
-    if decoded.facts.partial:
-        raise InputError(f"{opened.path}: damaged or cut; obtain it again", code="partial")
-    if decoded.facts.too_long:
-        hours = reader.limits.max_duration_s / 3600
-        raise InputError(f"{opened.path}: longer than {hours:g} h; cut it into clips", code="too_long")
-    samples = resample(decoded.audio.samples, decoded.audio.rate_hz, rate_hz)
-    if not len(samples):
-        raise InputError(f"{opened.path}: holds no sound; obtain it again", code="too_short")
-    return dataclasses.replace(decoded.audio, samples=samples, rate_hz=rate_hz)
 
 
 def _whole(store: Store, index: int) -> StoredClip:

@@ -104,21 +104,25 @@ def _generated(path: Path, claims: Claims) -> Iterator[Candidate]:
         raise InputError(f"{path}: cannot be read: {error.strerror}; check the path", code="read_error") from error
 
 
-def _of_record(folder: Path, record: ClipRecord) -> Candidate:
+def row_of_record(record: ClipRecord) -> StoreRow:
+    """The row of a clip that `covoguard generate` or `dataset build` made; its id is still to be given."""
     mark = record.mark
     recipe = Recipe(
         record.model_id, record.model_sha256, record.seed, record.sampling,
         mark.scheme if mark else None, mark.key_id if mark else None,
     )  # fmt: skip
-    row = StoreRow(
+    return StoreRow(
         clip_id="", label=record.label, generator=record.generator, generator_version=record.model_id,
         family=record.family, kind=record.kind, speaker=record.speaker, source=record.source, licence=record.licence,
         text_sha256=hash_of_text(record.prompt.text) if record.prompt.text else None, recipe=recipe, mark=mark,
         original=record.path, token_rate_hz=record.token_rate_hz,
     )  # fmt: skip
+
+
+def _of_record(folder: Path, record: ClipRecord) -> Candidate:
     tokens = None if record.tokens is None else np.array(record.tokens, np.int32)
     name = record.path or f"{MANIFEST_NAME}#{record.index}"
-    return Candidate(Source(str(folder / name)), row, record.sha256, tokens, _failure(record))
+    return Candidate(Source(str(folder / name)), row_of_record(record), record.sha256, tokens, _failure(record))
 
 
 def _failure(record: ClipRecord) -> CovoguardError | None:

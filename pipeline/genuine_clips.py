@@ -11,10 +11,8 @@ from ..core.errors import InputError, UsageError
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Float32Array
 from ..datasets.store import Store, StoreRow
+from .candidate_sound import clip_id_of, open_candidate, whole_sound
 from .dataset_inputs import Candidate, Claims, candidates_of
-from .inputs import open_source
-
-_ID_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -67,22 +65,10 @@ def _of_store(store: Store, place: int) -> GenuineClip:
 
 
 def _of_file(candidate: Candidate, reader: AudioReader) -> GenuineClip:
-    path = candidate.source.path
-
     def read() -> tuple[StoreRow, Float32Array]:
-        if candidate.error is not None:
-            raise candidate.error
-        with open_source(candidate.source) as opened:
-            if candidate.expected_sha256 not in (None, opened.sha256):
-                changed = f"{path}: its bytes are not those that its manifest lists; put the original back"
-                raise InputError(changed, code="integrity")
-            decoded = reader.read(opened)
-            if decoded.facts.partial:
-                raise InputError(f"{path}: damaged or cut; obtain it again", code="partial")
-            if decoded.facts.too_long:
-                hours = reader.limits.max_duration_s / 3600
-                raise InputError(f"{path}: longer than {hours:g} h; cut it into clips", code="too_long")
-            row = dataclasses.replace(candidate.row, clip_id=opened.sha256[:_ID_LENGTH], file_sha256=opened.sha256)
-        return row, resample(decoded.audio.samples, decoded.audio.rate_hz, DETECTOR_RATE_HZ)
+        with open_candidate(candidate) as opened:
+            audio = whole_sound(opened, reader, DETECTOR_RATE_HZ)
+            row = dataclasses.replace(candidate.row, clip_id=clip_id_of(opened), file_sha256=opened.sha256)
+        return row, audio.samples
 
-    return GenuineClip(path, read)
+    return GenuineClip(candidate.source.path, read)

@@ -41,19 +41,31 @@ def write_wav(path: Path, samples: np.ndarray) -> None:
     path.write_bytes(sounds.wave(sounds.pcm16(samples)))
 
 
-def build_loudness_model(folder: Path) -> None:
-    """A whole model folder for `logband-resnet` whose network measures loudness: louder is "more synthetic"."""
+def build_loudness_model(folder: Path, domain: bytes | None = None) -> None:
+    """A whole model folder for `logband-resnet` whose network measures loudness: louder is "more synthetic".
+
+    With a `domain` for the file of that name, it gives an embedding, too: mean magnitude and mean.
+    """
     from onnx import TensorProto, helper, save_model
 
     nodes = [
         helper.make_node("Abs", ["samples"], ["magnitude"]),
         helper.make_node("ReduceMean", ["magnitude", "axis"], ["score"], keepdims=0),
     ]
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1])]
+    if domain is not None:
+        nodes += [
+            helper.make_node("ReduceMean", ["samples", "axis"], ["mean"], keepdims=1),
+            helper.make_node("ReduceMean", ["magnitude", "axis"], ["level"], keepdims=1),
+            helper.make_node("Concat", ["level", "mean"], ["embedding"], axis=1),
+        ]
+        outputs.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 2]))
+        (folder / "domain.safetensors").write_bytes(domain)
     graph = helper.make_graph(
         nodes,
         "loudness",
         [helper.make_tensor_value_info("samples", TensorProto.FLOAT, [1, "n"])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1])],
+        outputs,
         [helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
     )
     opset = [helper.make_opsetid("", 18)]

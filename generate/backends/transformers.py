@@ -52,6 +52,8 @@ class TransformersGenerator:
         self.model: ModelFolder = checkpoint.of_family(self._speaker.family)
         self.kind: SpeechKind = self._speaker.kind
         self.voices = self._speaker.voices
+        self.reference_voices: tuple[str, ...] = getattr(self._speaker, "reference_voices", ())
+        """Those that the user made of a recording, and put beside the checkpoint."""
         self.rate_hz = self._speaker.rate_hz
         self._config_sha256 = checkpoint.config_sha256
 

@@ -51,6 +51,7 @@ class SpeechT5:
             )
         self._speakers = read_speakers(checkpoint.path, int(checkpoint.config.get("speaker_embedding_dim", 512)))
         self.voices = tuple(self._speakers)
+        self.reference_voices = self.voices
         self._input = load_feature_extractor(checkpoint.path) if self.kind == "vc" else self._text_tokenizer()
         self._model = load_model(classes[checkpoint.architecture], checkpoint.path, device)
         self._vocoder = load_model(transformers.SpeechT5HifiGan, checkpoint.path / VOCODER_NAME, device)

@@ -3,20 +3,26 @@
 import csv
 import dataclasses
 import errno
+import json
 
+import covo_checkpoint
 import numpy as np
 import pytest
 import sound_files as sounds
 import speech_and_model
+from tone_generator import build_tone_model
 
 from covoguard.core.errors import CovoguardError, UsageError
+from covoguard.core.modelcard import open_model, seal_model
 from covoguard.core.records import Audio, Posteriors
 from covoguard.datasets.copies import COPIES
 from covoguard.datasets.store import Store, StoredClip, StoreRow, StoreWriter, hash_of_samples
-from covoguard.pipeline import build_spoofs as module
-from covoguard.pipeline.build_spoofs import DEGRADING, BuildPlan, build_spoofs, method_names
+from covoguard.pipeline import mark_evidence
+from covoguard.pipeline.build_damage import DEGRADING, CodecDamage, RandomDamage
+from covoguard.pipeline.build_plan import BuildPlan, method_names
+from covoguard.pipeline.build_spoofs import build_spoofs
 from covoguard.pipeline.mark_evidence import load_recoverer
-from covoguard.pipeline.token_resynthesis import PocketResynthesis, most_likely_tokens
+from covoguard.pipeline.token_resynthesis import PocketResynthesis, TokenModel, most_likely_tokens
 
 GRIFFIN = BuildPlan(("griffin-lim",))
 ROW = StoreRow("", "bonafide", speaker="anna", source="home", text_sha256="ab" * 32, licence="own", consent_ref="C-1")
@@ -100,7 +106,7 @@ def test_both_classes_are_degraded_alike(genuine, tmp_path):
 
 
 def test_packets_are_lost_in_some_copies():
-    names = [stage for seed in range(60) for stage in module._degraded(np.ones(800, np.float32) / 9, rng(seed))[1]]
+    names = [stage for seed in range(60) for stage in RandomDamage(1).apply(np.ones(800, np.float32) / 9, rng(seed))[1]]
     assert 0 < sum(name.startswith("packet_loss:0.") for name in names) < 20
 
 
@@ -199,7 +205,9 @@ def test_collections_that_nothing_can_be_made_of_are_refused_before_anything_is_
         "is the collection itself": (genuine, GRIFFIN),
         "no store": (tmp_path, GRIFFIN),
         "neither a store nor a CSV": (genuine / "shard-00000.h5", GRIFFIN),
-        "known: griffin-lim, pocket-resynthesis, world": (genuine, BuildPlan(("vocoder-9000",))),
+        "nothing is made of it": (genuine, BuildPlan(("generate",))),
+        "go together": (genuine, BuildPlan(("generate", "griffin-lim"))),
+        "needs genuine speech": (None, GRIFFIN),
     }
     for message, (collection, plan) in refused.items():
         target = genuine if "itself" in message else tmp_path / "new"
@@ -211,8 +219,11 @@ def test_collections_that_nothing_can_be_made_of_are_refused_before_anything_is_
 def test_plans_that_would_give_no_dataset_to_trust_are_refused():
     with pytest.raises(UsageError, match="the damage tells the label"):
         BuildPlan(("griffin-lim",), degraded=1)
-    with pytest.raises(UsageError, match="griffin-lim, pocket-resynthesis, world"):
-        BuildPlan(())
+    with pytest.raises(UsageError, match="the damage tells the label"):
+        BuildPlan(("generate",), codecs=(CodecDamage("mp3", 16_000),))
+    for methods in ((), ("vocoder-9000",)):
+        with pytest.raises(UsageError, match=r"generate, griffin-lim.*, pocket-resynthesis, world"):
+            BuildPlan(methods)
     with pytest.raises(UsageError, match="once"):
         BuildPlan(("world", "world"))
 
@@ -281,5 +292,98 @@ def test_pocket_resynthesis_is_a_spoof_without_a_mark(genuine, tmp_path):
     assert hash_of_samples(clip.audio.samples) == clip.row.samples_sha256
 
 
-def test_the_methods_are_those_of_the_registry_and_pocket():
-    assert method_names() == ["griffin-lim", "pocket-resynthesis", "world"]
+def test_the_methods_are_those_of_the_registry_and_ours():
+    names = method_names()
+    assert {*COPIES.names(), "pocket-resynthesis", "covo-resynthesis", "generate", "codec-mp3"} <= {*names}
+    assert len({*names}) == len(names)
+
+
+# --- codecs ------------------------------------------------------------------------------------------------
+
+
+def test_a_codec_is_done_to_both_classes_and_no_label_changes(genuine, tmp_path):
+    codecs = (CodecDamage.parse("mp3"), CodecDamage.parse("g722"))
+    plan = BuildPlan(("griffin-lim",), keep_bonafide=True, codecs=codecs)
+    assert statuses(build_spoofs(genuine, tmp_path / "new", plan)) == ["added"] * 12
+    clips = clips_of(tmp_path / "new")
+    for name, stage in (("mp3-16000", "mp3:16000"), ("g722", "g722")):
+        ours, theirs = clips[f"0000000000000000.{name}"], clips[f"0000000000000000.griffin-lim.{name}"]
+        assert (ours.row.label, theirs.row.label) == ("bonafide", "spoof")
+        assert ours.row.degradations == theirs.row.degradations == (stage,)
+        assert dict(ours.row.recipe.sampling)["codec"] == stage
+        assert not np.array_equal(ours.audio.samples, clips["clip0"].audio.samples)
+
+
+def test_a_codec_that_is_asked_for_as_a_spoof_is_labelled_with_its_name(genuine, tmp_path):
+    plan = BuildPlan(("codec-amr-nb",), keep_bonafide=True)
+    list(build_spoofs(genuine, tmp_path / "new", plan))
+    row = clips_of(tmp_path / "new")["0000000000000000.codec-amr-nb"].row
+    assert (row.label, row.generator, row.kind) == ("spoof", "codec-amr-nb", "codec")
+    assert dict(row.recipe.sampling)["codec"] == "amr-nb:4750"
+
+
+@pytest.mark.parametrize("wrong", ["mp9", "mp3:1", "mp3:x", "g722:64000"])
+def test_a_codec_or_rate_that_is_not_there_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"known|bit rate"):
+        CodecDamage.parse(wrong)
+
+
+# --- through Covo-Audio ------------------------------------------------------------------------------------
+
+
+class HearsAlwaysTheSame:
+    """Stands for a recoverer of 64 codes: row n is token n modulo 64."""
+
+    codebook_size = 64
+
+    def __init__(self, model):
+        self.model = model
+
+    def recover(self, audio, *, speed=1.0):
+        n = int(audio.duration_s * 50)
+        ids = (np.arange(n, dtype=np.int32) // 2 % 64)[:, None]
+        return Posteriors(ids, np.full((n, 1), 0.5, np.float32), np.full(n, 0.5, np.float32), 50)
+
+
+@pytest.fixture(scope="module")
+def covo(tmp_path_factory):
+    """A tiny checkpoint, and a recoverer folder for it whose network nobody asks."""
+    folder = covo_checkpoint.imported_checkpoint(tmp_path_factory.mktemp("covo") / "chat", voices=("ann", "bob"))
+    model = open_model(folder)
+    ears = folder.parent / "ears"
+    ears.mkdir()
+    build_tone_model(ears)
+    card = json.loads((ears / "card.json").read_text())
+    del card["generator"]
+    card |= {"recoverer": "frames", "for_model": {"id": model.id, "model_sha256": model.model_sha256}}
+    (ears / "card.json").write_text(json.dumps(card))
+    seal_model(ears)
+    return folder, ears
+
+
+def test_covo_resynthesis_is_spoken_by_the_checkpoint_that_the_user_has(genuine, covo, tmp_path, monkeypatch):
+    monkeypatch.setattr(mark_evidence, "load_recoverer", lambda folder: HearsAlwaysTheSame(open_model(folder)))
+    plan = BuildPlan(("covo-resynthesis",), token_model=TokenModel(*covo, "cpu"))
+    assert statuses(build_spoofs(genuine, tmp_path / "new", plan)) == ["added"] * 2
+    clip = clips_of(tmp_path / "new")["0000000000000000.covo-resynthesis"]
+    row, sampling = clip.row, dict(clip.row.recipe.sampling)
+    assert (row.label, row.kind, row.mark, row.rate_hz) == ("spoof", "codec", None, 16_000)
+    assert row.recipe.model_sha256 == open_model(covo[0]).model_sha256
+    assert sampling["recoverer_sha256"] == open_model(covo[1]).model_sha256
+    assert "academic" in sampling["licence"]
+    assert row.family == "covo", "the family of what the generator says, so that splits keep them together"
+    assert len(clip.audio.samples) == 6400
+
+
+def test_covo_resynthesis_without_a_checkpoint_or_with_the_ears_of_another_is_refused(genuine, covo, tmp_path):
+    plans = {
+        "name its folder with --model": TokenModel(),
+        "no recoverer": TokenModel(covo[0]),
+        "reads the tokens of another model": TokenModel(
+            covo_checkpoint.imported_checkpoint(tmp_path / "other", seed=1), covo[1]
+        ),
+    }
+    for message, model in plans.items():
+        with pytest.raises(CovoguardError, match=message):
+            list(build_spoofs(genuine, tmp_path / "new", BuildPlan(("covo-resynthesis",), token_model=model)))
+    assert not (tmp_path / "new").exists()

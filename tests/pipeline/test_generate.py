@@ -24,9 +24,10 @@ from covoguard.core.records import Clip, Prompt
 from covoguard.generate.prompts import PromptList
 from covoguard.pipeline import clip_check, clip_folder, generate, mark_evidence
 from covoguard.pipeline.clip_check import reading_back
-from covoguard.pipeline.generate import GenerationPlan, PayloadPlan, clip_seed, open_generation
+from covoguard.pipeline.generate import GenerationPlan, PayloadPlan, open_generation
 from covoguard.pipeline.mark_evidence import WrittenClip
 from covoguard.pipeline.marking import Marking, table_of
+from covoguard.pipeline.prompted_clips import clip_seed
 
 LONG = " ".join(["word"] * 26)
 """10.4 s as tones."""
