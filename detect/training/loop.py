@@ -17,7 +17,7 @@ from ...core.progress import Progress, silent
 from ..networks.weights import digest
 from .batch import Batch, BatchSource
 from .checkpoint import CheckpointFolder
-from .draws import mix, own_random_numbers, seed_of
+from .draws import draw_mixture, own_random_numbers, seed_of
 from .journal import Journal
 from .losses import Losses, TrainingObjective
 from .networks import DetectorNetwork
@@ -157,9 +157,9 @@ class _Training:
         """The parts of the loss (parts,): sums over the rows here, divided as the mean over all processes asks."""
         device, precision = self.processes.device, self.recipe.precision
         self.state.objective.train()
-        mixed, targets = mix(batch, self.recipe, seed)
+        mixture = draw_mixture(batch, self.recipe, seed)
         with torch.autocast(device.type, _DTYPES[precision], enabled=precision != "float32"):
-            losses: Losses = self.state.model(mixed.to(device), targets.to(device), done)
+            losses: Losses = self.state.model(batch.to(device), mixture, done)
         counts = self.processes.mean(losses.counts)
         return losses.sums / torch.where(counts > 0, counts, torch.ones_like(counts))
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ...core.errors import UsageError
 from .batch import Batch
+from .draws import Mixture, mask_spectra
 from .networks import DetectorNetwork
 from .recipe import TrainingRecipe
 
@@ -36,8 +37,10 @@ class TrainingObjective(nn.Module):
     part_weights: Tensor
 
     def __init__(self, network: DetectorNetwork, recipe: TrainingRecipe, *, n_families: int, n_sources: int) -> None:
-        """Heads with random weights; raises `UsageError` for a head with fewer than two classes to tell apart."""
+        """Heads with random weights; raises `UsageError` for a head with one class, or masks that cannot be laid on."""
         super().__init__()
+        if (recipe.mask_bands or recipe.mask_frames) and not network.hears_spectra:
+            raise UsageError("mask_bands and mask_frames are for networks that hear spectra; set both to 0")
         self.network = network
         self._recipe = recipe
         weights = {"class": 1.0}
@@ -54,13 +57,18 @@ class TrainingObjective(nn.Module):
         self.parts = tuple(weights)
         self.register_buffer("part_weights", torch.tensor(list(weights.values())), persistent=False)
 
-    def forward(self, batch: Batch, targets: Tensor, done: float) -> Losses:
-        """The parts for a batch whose `targets` (b,) are 1 for generated speech, soft where recordings were mixed.
+    def forward(self, batch: Batch, mixture: Mixture | None, done: float) -> Losses:
+        """The parts for a batch; where recordings are mixed, so are their targets, and all else is of the larger part.
 
         `done` in [0, 1] is the share of the training that lies behind: the adversary's force grows with it.
         """
         recipe = self._recipe
-        embedding = self.network.embedding(batch.samples)
+        features, targets = self.network.features(batch.samples), batch.is_spoof
+        if mixture is not None:
+            features, targets = mixture.of(features), mixture.of(targets)
+        if recipe.mask_bands or recipe.mask_frames:
+            features = mask_spectra(features, recipe.mask_bands, recipe.mask_frames)
+        embedding = self.network.embedding(features)
         logits = self.network.classify(embedding).float()
         losses = [class_loss(logits, targets, recipe.label_smoothing, recipe.spoof_weight)]
         if "pair" in self.parts:

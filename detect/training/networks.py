@@ -7,7 +7,7 @@ it, and the contract test over the registry checks it.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class DetectorNetwork(nn.Module, ABC):
     """
 
     embedding_size: int
+    hears_spectra: ClassVar[bool] = False
+    """Whether `features` gives spectra (b, bands, frames), in which stretches can be masked."""
 
     @classmethod
     @abstractmethod
@@ -42,9 +44,13 @@ class DetectorNetwork(nn.Module, ABC):
         folder that is not there or not as it should be.
         """
 
+    def features(self, samples: Tensor) -> Tensor:
+        """16 kHz samples (b, n) -> (b, ...): what recordings are mixed and masked in; here the samples themselves."""
+        return samples
+
     @abstractmethod
-    def embedding(self, samples: Tensor) -> Tensor:
-        """16 kHz samples (b, n) -> (b, embedding_size): what the last layer decides by."""
+    def embedding(self, features: Tensor) -> Tensor:
+        """What `features` gives -> (b, embedding_size): what the last layer decides by."""
 
     @abstractmethod
     def classify(self, embedding: Tensor) -> Tensor:
@@ -56,7 +62,7 @@ class DetectorNetwork(nn.Module, ABC):
 
     def forward(self, samples: Tensor) -> Tensor:
         """16 kHz samples (b, n) -> logit (b,), higher for generated speech."""
-        return self.classify(self.embedding(samples))
+        return self.classify(self.embedding(self.features(samples)))
 
 
 TRAINABLE: Registry[DetectorNetwork] = Registry("network to train", f"{__package__}.trainable")

@@ -11,8 +11,8 @@ Criterion = Literal["eer", "min_cllr"]
 
 _POSITIVE = ("epochs", "learning_rate", "gradient_clip", "spoof_weight", "journal_interval_steps")
 _NOT_NEGATIVE = (
-    "weight_decay", "mixup", "pair_weight", "family_weight", "source_adversary_weight", "patience",
-    "checkpoint_interval_s",
+    "weight_decay", "mixup", "mask_bands", "mask_frames", "pair_weight", "family_weight", "source_adversary_weight",
+    "patience", "checkpoint_interval_s",
 )  # fmt: skip
 _WITHOUT_EFFECT_ON_WEIGHTS = ("checkpoint_interval_s", "journal_interval_steps")
 
@@ -37,6 +37,10 @@ class TrainingRecipe:
     """Weight of a generated recording in the loss, that of a genuine one being 1."""
     mixup: float = 0.0
     """Parameter of the Beta distribution by which pairs of recordings are mixed (arXiv 1710.09412); 0: none."""
+    mask_bands: int = 0
+    """Longest stretch of bands that is hidden from a network that hears spectra (arXiv 1904.08779); 0: none."""
+    mask_frames: int = 0
+    """The same for frames of 10 ms."""
     average_decay: float = 0.995
     """Of the exponential moving average of the weights, which is what is kept."""
     precision: Precision = "float32"

@@ -32,9 +32,9 @@ class LastLayerApart(DetectorNetwork):
         self.embedding_size = layer.in_features
         self._last_name = last
 
-    def embedding(self, samples: Tensor) -> Tensor:
+    def embedding(self, features: Tensor) -> Tensor:
         """Everything before the last layer."""
-        embedding: Tensor = self.body(samples)
+        embedding: Tensor = self.body(features)
         return embedding
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import nn
 import covoguard.core.wholefile as wholefile
 from covoguard.core.errors import CovoguardError, IntegrityError, UsageError
 from covoguard.detect.training.batch import Batch
-from covoguard.detect.training.draws import mix
+from covoguard.detect.training.draws import draw_mixture, mask_spectra
 from covoguard.detect.training.loop import fit
 from covoguard.detect.training.recipe import TrainingRecipe
 from covoguard.detect.training.state import average_into
@@ -105,13 +105,34 @@ def test_the_average_follows_weights_and_copies_what_batch_norm_counted():
 
 def test_mixing_keeps_the_larger_share_and_leaves_pairs_alone():
     batch = next(tones.ToneSource().epoch(0, rank=0, world=1))
-    mixed, targets = mix(batch, replace(QUICK, mixup=1.0, pair_weight=1.0), 3)
-    paired = batch.pair >= 0
-    assert torch.equal(mixed.samples[paired], batch.samples[paired])
-    assert not torch.equal(mixed.samples[~paired], batch.samples[~paired])
-    assert torch.equal(targets.round(), batch.is_spoof), "the larger share names the class"
-    assert torch.equal(mixed.family, batch.family)
-    assert mix(batch, QUICK, 3)[0] is batch
+    mixture = draw_mixture(batch, replace(QUICK, mixup=1.0, pair_weight=1.0), 3)
+    mixed, paired = mixture.of(batch.samples), batch.pair >= 0
+    assert torch.equal(mixed[paired], batch.samples[paired])
+    assert not torch.equal(mixed[~paired], batch.samples[~paired])
+    assert torch.equal(mixture.of(batch.is_spoof).round(), batch.is_spoof), "the larger share names the class"
+    spectra = torch.randn(len(batch.is_spoof), 5, 7)
+    row, share = 0, float(mixture.share[0])
+    other = spectra[int(mixture.partner[row])]
+    torch.testing.assert_close(mixture.of(spectra)[row], share * spectra[row] + (1 - share) * other)
+    assert draw_mixture(batch, QUICK, 3) is None
+
+
+def test_masks_hide_stretches_of_each_axis_and_no_more_than_asked():
+    torch.manual_seed(0)
+    masked = mask_spectra(torch.ones(200, 30, 40), 6, 9)
+    hidden_bands = (masked == 0).all(dim=2).sum(dim=1)
+    hidden_frames = (masked == 0).all(dim=1).sum(dim=1)
+    assert hidden_bands.max() in range(10, 13)
+    assert hidden_frames.max() in range(15, 19)
+    assert hidden_bands.min() == hidden_frames.min() == 0
+    whole = (masked == 0) == ((masked == 0).all(dim=2)[:, :, None] | (masked == 0).all(dim=1)[:, None, :])
+    assert whole.all(), "only whole bands and whole frames are hidden"
+    assert torch.equal(mask_spectra(torch.ones(2, 5, 5), 0, 0), torch.ones(2, 5, 5))
+
+
+def test_masks_are_for_spectra(tmp_path):
+    with pytest.raises(UsageError, match="mask_bands"):
+        train(tmp_path, replace(QUICK, mask_bands=3))
 
 
 def test_the_learning_rate_rises_and_falls_as_a_half_cosine():

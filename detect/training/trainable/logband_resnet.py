@@ -20,6 +20,7 @@ class TrainableLogBandResNet(DetectorNetwork):
     """One member of the detector; `Detector` in `detect/network.py` is the mean of several."""
 
     embedding_size = 2 * EMBEDDING
+    hears_spectra = True
 
     def __init__(self) -> None:
         """Random weights."""
@@ -37,10 +38,15 @@ class TrainableLogBandResNet(DetectorNetwork):
             raise UsageError("logband-resnet is trained from random weights; leave out the folder to start from")
         return cls()
 
-    def embedding(self, samples: Tensor) -> Tensor:
+    def features(self, samples: Tensor) -> Tensor:
+        """Normalised log bands (b, 80, frames)."""
+        bands: Tensor = self.frontend(samples)
+        return bands
+
+    def embedding(self, features: Tensor) -> Tensor:
         """Pooled statistics of the last feature maps."""
-        member, bands = self.member, self.frontend(samples)
-        maps = member.stages(member.stem(bands[:, None]))
+        member = self.member
+        maps = member.stages(member.stem(features[:, None]))
         statistics: Tensor = member.pool(member.squeeze(maps.flatten(1, 2)))
         return statistics
 
