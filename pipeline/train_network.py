@@ -7,7 +7,7 @@ never heard; each is kept in the work folder as soon as it is finished. The mode
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .training_folder import TrainingFolder
 from .training_members import Learner, Member, Surroundings, final_members, fold_members, learner_of, make_start
 from .training_sounds import SoundPlan, TrainingSounds, hash_of_sounds, prepare_sounds
 from .training_trials import Scores, score_clips, trials_of
+from .training_utterances import utterances_of
 
 _SOUNDS_NAME = "sounds"
 
@@ -63,6 +64,8 @@ def train_detector(
         plan = SoundPlan(config.copy_synthesis.names, config.augmentation.copies, config.chain, config.seed)
         where = config.data.cache or folder.path / _SOUNDS_NAME
         sounds = prepare_sounds(clips, plan, recorded, where, jobs=options.jobs, progress=progress)
+        if measured and config.validation.utterances_apart:
+            sounds = replace(sounds, utterances=utterances_of(sounds.clips, clips.originals, progress))
         run = _Run(config, clips, sounds, learner_of(config, around), around)
         if is_first_process():
             return run.finish(folder)
@@ -159,7 +162,21 @@ class _Run:
             "bonafide_sources": len({row.source for row in rows if row.label == "bonafide"}),
             "folds": self.clips.folds,
             "members": f"the detector is the mean of {len(models)} models, {what}",
+            "left_out_of_folds": self._left_out(),
             **self.learner.describe(models),
+        }
+
+    def _left_out(self) -> dict[str, int]:
+        """Of each fold's training: clips of other folds that hold an utterance of it."""
+        rows, utterances = self.clips.rows, self.sounds.utterances
+        held = {
+            fold: {utterances[n] for n, row in enumerate(rows) if row.split == fold}
+            for fold in self.clips.folds
+            if utterances
+        }
+        return {
+            fold: sum(row.split != fold and utterances[n] in numbers for n, row in enumerate(rows))
+            for fold, numbers in held.items()
         }
 
     def _write(
@@ -189,6 +206,7 @@ def _settings(config: TrainingConfig, clips: TrainingClips, recorded_sha256: str
         **config.identity(),
         "collection_sha256": clips.sha256,
         "noise_and_rooms_sha256": recorded_sha256,
+        "utterances_apart": config.validation.utterances_apart,
         "copiers_sha256": [open_model(folder).model_sha256 for folder in config.copy_synthesis.copiers],
         "start_sha256": None if start is None else open_model(start).model_sha256,
     }

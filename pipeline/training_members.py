@@ -91,12 +91,17 @@ def final_members(seeds: Sequence[int]) -> list[Member]:
 
 
 def training_items(sounds: TrainingSounds, fold: str | None) -> list[int]:
-    """What a member is trained on: nothing of its fold, no copy of it, and no method whose family is in that fold."""
+    """What a member is trained on: nothing of its fold, no copy of it, and no method whose family is in that fold.
+
+    Where utterances are known, none that its fold holds as well.
+    """
     items = sounds.items
     if fold is None:
         return list(range(len(items)))
     away = {number for number, item in enumerate(items) if item.row.split == fold}
-    families = {str(items[number].family).casefold() for number in away if not items[number].is_made}
+    heard = {sounds.utterances[number] for number in away if number < len(sounds.utterances)}
+    away |= {number for number, utterance in enumerate(sounds.utterances) if utterance in heard}
+    families = {str(item.family).casefold() for item in items if item.row.split == fold and not item.is_made}
     return [
         number
         for number, item in enumerate(items)

@@ -75,6 +75,8 @@ class TrainingSounds:
     clips: SoundFile
     made: SoundFile
     damaged: SoundFile
+    utterances: tuple[int, ...] = ()
+    """A number for each clip, equal for clips that hold one utterance; empty: not asked."""
 
     def clean(self, number: int) -> Float32Array:
         """An item as it is (n,)."""

@@ -182,6 +182,9 @@ class ValidationConfig:
     """folds: a model per fold, figures of the clips that it never heard, and the mean of these models is shipped.
     final: the same figures, and the mean of models of all clips is shipped. none: models of all clips, without figures
     or calibration."""
+    utterances_apart: bool = True
+    """Leave out of a fold's training every clip that holds an utterance of that fold: the original of a vocoder's copy,
+    the same sentence in another voice. Otherwise the figures are in part memory of the sentences."""
 
 
 @dataclass(frozen=True)

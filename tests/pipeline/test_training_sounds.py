@@ -1,5 +1,7 @@
 """Sounds are kept whole through kills and shared files; batches do not depend on workers, and pairs hear the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -15,7 +17,9 @@ from covoguard.pipeline import training_sounds
 from covoguard.pipeline.sound_file import ENDS_SUFFIX, SoundFile, SoundWriter
 from covoguard.pipeline.training_batches import BatchPlan, ClipBatches, HeldOutSplit, hold_out
 from covoguard.pipeline.training_clips import open_clips
+from covoguard.pipeline.training_members import training_items
 from covoguard.pipeline.training_sounds import SoundPlan, prepare_sounds
+from covoguard.pipeline.training_utterances import utterances_of
 
 CHAIN = ChainRecipe(clean=0.0, codec=0.0, second_codec=0.0, room=0.0, speed=0.5, rawboost=0.5)
 
@@ -304,3 +308,31 @@ def test_copies_in_a_collection_are_pairs_and_a_copy_of_nothing_is_refused(colle
     for wrong in ("nothing", "7"):
         with pytest.raises(UsageError, match="5 is said to be a copy of"):
             open_clips(changed(collection, tmp_path, of(wrong)), needs_folds=True)
+
+
+# --- what a fold's members may hear --------------------------------------------------------------------------
+
+
+def test_a_fold_is_measured_by_members_that_heard_none_of_its_clips_families_or_utterances(sounds):
+    fold = sounds.items[0].row.split
+    listed = [number for number, item in enumerate(sounds.items) if not item.is_made]
+    kept = set(training_items(sounds, fold))
+    assert kept
+    assert not {number for number in listed if sounds.items[number].row.split == fold} & kept
+    assert all(sounds.items[number].original is None or sounds.items[number].original in kept for number in kept)
+    one = next(number for number in listed if number in kept and sounds.items[number].row.label == "bonafide")
+    together = [0 if number in (0, one) else number + 1 for number in listed]
+    apart = set(training_items(replace(sounds, utterances=tuple(together)), fold))
+    copies = {number for number, item in enumerate(sounds.items) if item.is_made and item.original == one}
+    assert copies
+    assert kept - apart == {one} | (copies & kept)
+    assert set(training_items(replace(sounds, utterances=tuple(together)), None)) == set(range(len(sounds.items)))
+
+
+def test_clips_are_linked_by_recording_and_as_copies(sounds):
+    clips = sounds.clips
+    alone = utterances_of(clips, [None] * len(clips))
+    known = utterances_of(clips, [None] * (len(clips) - 1) + [0])
+    assert len(alone) == len(clips)
+    assert known[-1] == known[0]
+    assert len(set(known)) == len(set(alone)) - (alone[0] != alone[-1])
