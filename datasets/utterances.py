@@ -15,8 +15,8 @@ from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Float32Array
 
 MIN_CORRELATION = 0.8
-"""Of aligned spectra. Of the 1,739 pairs above it in a collection of 2,544 clips 96 % came from one place of publication,
-and most of the others name one sentence; below 0.7 fewer than one in five did, as of any two sentences."""
+"""Of aligned spectra. Of the 1,739 pairs above it in a collection of 2,544 clips 96 % came from one place of
+publication, and most of the others name one sentence; below 0.7 fewer than one in five did, as of any two sentences."""
 _MAX_S = 3.5
 """Later sound is not compared."""
 _MIN_COMMON_S = 0.9
@@ -43,7 +43,7 @@ def utterance_spectrum(samples: Float32Array) -> Float32Array:
     power = np.abs(np.fft.rfft(frames * (window / np.linalg.norm(window)), axis=1)[:, 1:]) ** 2
     bands = np.log(power.reshape(len(frames), _BANDS, -1).mean(axis=2) + _FLOOR).T
     centred = np.clip(bands - bands.mean(axis=1, keepdims=True), -_RANGE, _RANGE)
-    return (centred - centred.mean(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(centred - centred.mean(axis=1, keepdims=True), dtype=np.float32)
 
 
 def same_utterances(spectra: Sequence[Float32Array]) -> list[tuple[int, int]]:

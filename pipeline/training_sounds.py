@@ -114,7 +114,7 @@ def prepare_sounds(
         _make(copier, paths[1], len(made), jobs, progress, "copying")
         damager = _Damager(recordings, SoundFile(paths[1]), items, plan, sounds)
         _make(damager, paths[2], len(items) * plan.copies, jobs, progress, "damaging")
-        whole = TrainingSounds(tuple(items), plan, *(SoundFile(path) for path in paths))
+        whole = TrainingSounds(tuple(items), plan, recordings, SoundFile(paths[1]), SoundFile(paths[2]))
     lost = sum(not whole.length(number) for number in range(len(items)))
     if lost:
         log.warning("%d of %d copies could not be made and are left out", lost, len(made))
