@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from ..core.errors import IntegrityError
 from ..core.records import Float32Array
+from .session import SAMPLES_INPUT, SCORE_OUTPUT, open_graph
 
 GRAPH_NAME = "model.onnx"
-SAMPLES_INPUT = "samples"
-SCORE_OUTPUT = "score"
 MAX_DIFFERENCE = 1e-4
 """Between the scores of a graph and of the network that it was made of."""
 _OPSET = 17
@@ -79,31 +78,7 @@ def check_graph(network: nn.Module, path: Path, lengths: Sequence[int], seed: in
             )
 
 
-def open_graph(graph: bytes) -> Any:
-    """A session of onnxruntime; raises one of `graph_errors`.
-
-    One thread: the order of summation, and so every bit of a score, must not depend on the machine's load.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.enable_mem_pattern = False  # windows differ in length
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
 def score_of(session: Any, samples: Float32Array) -> float:
     """The score of samples (n,)."""
     (scores,) = session.run([SCORE_OUTPUT], {SAMPLES_INPUT: samples[None]})
     return float(scores[0])
-
-
-def graph_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises on a graph that it cannot run; the classes have no common root."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    return tuple(getattr(state, name) for name in names)

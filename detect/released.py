@@ -37,9 +37,9 @@ class ReleasedScorer:
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
         """Read a model folder. Raises `ModelMissing` (also for None: none is bundled) or `IntegrityError`."""
-        from .graph import graph_errors
         from .networks.released import graph_window_scorer, window_scorer
         from .networks.weights import WeightsError, parse_state
+        from .session import graph_errors
 
         if folder is None:
             raise ModelMissing(f"no model of {cls.name} comes with covoguard; {cls.how_to_get}")

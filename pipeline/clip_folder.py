@@ -6,8 +6,6 @@ line and files without a line, and both are made again.
 """
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +17,7 @@ from typing import Any, BinaryIO, Self
 
 from ..core.cliprecord import ClipRecord, clip_line, read_clip_line
 from ..core.errors import CovoguardError, IntegrityError, UsageError
+from ..core.folderlock import lock_folder
 from ..core.version import __version__
 from ..core.wholefile import PARTIAL_SUFFIX, sync, write_whole
 
@@ -54,7 +53,7 @@ class ClipFolder:
         anything else; `IntegrityError` when `run.json` is damaged.
         """
         _refuse_foreign(path)  # before anything is written into a folder that may be of another kind
-        lock = _lock(path)
+        lock = lock_folder(path, _LOCK_NAME)
         try:
             _refuse_foreign(path)
             _remove_partial_files(path)
@@ -135,23 +134,6 @@ def writing(path: Path) -> Iterator[None]:
         raise CovoguardError(
             f"{error.filename or path}: cannot be written: {error.strerror or error}; {advice}", code="output_error"
         ) from error
-
-
-def _lock(path: Path) -> int:
-    """A locked descriptor; the lock ends with its holder, however that ends."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    except (OSError, ValueError) as error:
-        raise _unusable(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise UsageError(f"{path}: another run is writing here; wait for it, or name another folder") from None
-        raise UsageError(f"{path}: cannot be locked: {error.strerror}; choose a folder on a local disk") from error
-    return descriptor
 
 
 def _unusable(path: Path, error: OSError | ValueError) -> UsageError:

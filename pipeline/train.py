@@ -28,7 +28,7 @@ from ..core.version import __version__
 from ..datasets.degrade.chain import ChainRecipe, Sounds, degrade
 from ..datasets.degrade.conditions import CONDITIONS
 from ..datasets.manifest import read_manifest, read_recording_columns
-from ..datasets.probe import probe_scores, recording_numbers, simple_statistics
+from ..datasets.probe import CHANCE_EER, probe_scores, recording_numbers, simple_statistics
 from ..detect.examples import Example
 from ..detect.metrics.eer import eer
 from ..detect.scoring import CALIBRATION_NAME
@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 ConditionFeatures = dict[float, dict[str, Features]]
 """Of one clip, by nominal seconds of speech and by condition."""
 HELD_OUT_NAME = "held_out.csv"
-CHANCE_EER = (0.45, 0.55)
-"""A probe outside this range has found a shortcut."""
 ABOUT_KEYS = ("summary", "licence", "not_for", "limits")
 
 

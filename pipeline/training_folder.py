@@ -5,7 +5,6 @@ every other file is one finished piece. At the end the result is moved to its pl
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import CovoguardError, IntegrityError, UsageError
+from ..core.folderlock import lock_folder
 from ..core.wholefile import sync, write_whole
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class TrainingFolder:
         """
         _refuse_taken(place)
         folder = cls(place)
-        lock = _locked(folder.path)
+        lock = lock_folder(folder.path, _LOCK_NAME)
         try:
             folder._begin(settings)
             yield folder
@@ -136,21 +136,6 @@ def _refuse_taken(place: Path) -> None:
         raise _unusable(place, error) from error
     if taken:
         raise UsageError(f"{place}: not empty; name a new folder with -o")
-
-
-def _locked(path: Path) -> int:
-    """A locked descriptor; the lock ends with its holder, however that ends."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    except (OSError, ValueError) as error:
-        raise _unusable(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise UsageError(f"{path}: another run is at work here; wait for it, or name another place with -o") from error
-    return descriptor
 
 
 def _unusable(path: Path, error: OSError | ValueError) -> UsageError:

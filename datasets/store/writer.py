@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from ...core.errors import CovoguardError, IntegrityError, UsageError
+from ...core.folderlock import lock_folder
 from .interruption import undisturbed
 from .journal import JournaledFile, journal_of
 from .manifest import MANIFEST_NAME, write_manifest
@@ -151,19 +150,10 @@ def _lock(folder: Path) -> int:
             foreign = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
             if foreign:
                 raise UsageError(f"{folder}: no store ({foreign[0]!r} is there); name a new or empty folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{folder}: cannot be written: {reason}; choose another folder") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise UsageError(f"{folder}: another run is writing here; wait for it, or name another folder") from None
-        raise UsageError(f"{folder}: cannot be locked: {error.strerror}; choose a folder on a local disk") from error
-    return descriptor
+    return lock_folder(folder, _LOCK_NAME)
 
 
 def _tidy(folder: Path) -> None:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ...core.records import Float32Array
-from ..graph import open_graph, score_of
+from ..graph import score_of
+from ..session import open_graph
 from ..windows import fill_crop
 from .aasist import AASIST, AASIST_L, BONA_FIDE, SPOOF, Aasist, config_of
 from .lcnn import UNUSED_KEYS, Lcnn

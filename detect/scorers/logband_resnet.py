@@ -14,6 +14,7 @@ from ..calibration import Calibration
 from ..domain import DOMAIN_NAME, Domain
 from ..registry import SCORERS
 from ..scoring import HeardWindow, hear_speech, open_bundled_or, read_calibration_if_any, read_domain, unusable
+from ..session import graph_errors, open_graph
 
 EMBEDDING_OUTPUT = "embedding"
 
@@ -43,8 +44,8 @@ class LogBandResNetScorer:
         """Read a model folder (None: the bundled one). Raises `ModelMissing` or `IntegrityError`."""
         model = open_bundled_or(folder, cls.name)
         weights_name = str(model.card["weights"])
-        with unusable(model, weights_name, *_session_errors()):
-            session = _open_session(model.read_bytes(weights_name))
+        with unusable(model, weights_name, *graph_errors()):
+            session = open_graph(model.read_bytes(weights_name))
         domain = read_domain(model)
         if domain is not None:
             _check_embedding(model, session, domain)
@@ -67,24 +68,3 @@ def _check_embedding(model: ModelFolder, session: Any, domain: Domain) -> None:
             f"{model.path / DOMAIN_NAME}: made for embeddings of {domain.dimensions} numbers, but the network gives "
             f"{shapes.get(EMBEDDING_OUTPUT, 'none')}; train or install the model again"
         )
-
-
-def _open_session(graph: bytes) -> Any:
-    """One thread: the order of summation, and so every bit of a score, must not depend on the machine's load."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.enable_mem_pattern = False  # windows differ in length
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _session_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises on a graph that it cannot run; the classes have no common root."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    return tuple(getattr(state, name) for name in names)

@@ -6,7 +6,6 @@ holds one whole checkpoint. Tensors are safetensors, everything else is JSON; no
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from ...core.errors import IntegrityError, UsageError
+from ...core.folderlock import lock_folder
 from ...core.jsonrecord import from_json
 from ...core.wholefile import PARTIAL_SUFFIX, write_whole
 from ..networks.weights import to_safetensors
@@ -73,16 +73,8 @@ class CheckpointFolder:
 
         Raises `UsageError` for a folder that cannot be used or where another training is at work.
         """
+        descriptor = lock_folder(self.path, _LOCK_NAME)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}; name another folder") from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UsageError(f"{self.path}: another training is at work here; wait for it") from error
             for partial in self.path.glob(f".*{PARTIAL_SUFFIX}"):
                 partial.unlink(missing_ok=True)
             yield

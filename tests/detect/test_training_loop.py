@@ -246,7 +246,7 @@ def test_one_training_at_a_time(tmp_path):
     @dataclass
     class Meeting(tones.ToneSource):
         def epoch(self, number, *, rank, world):
-            with pytest.raises(UsageError, match="another training is at work here"):
+            with pytest.raises(UsageError, match="another run is writing here"):
                 train(tmp_path)
             return super().epoch(number, rank=rank, world=world)
 

@@ -358,7 +358,7 @@ def test_a_place_that_is_taken_and_other_work_in_progress_are_refused(generator,
 def test_two_runs_at_once_are_refused(generator, tmp_path):
     with (
         training_folder.TrainingFolder.open(tmp_path / "out", {}),
-        pytest.raises(UsageError, match="another run is at work"),
+        pytest.raises(UsageError, match="another run is writing here"),
     ):
         trained(generator, tmp_path / "out")
 

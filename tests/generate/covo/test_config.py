@@ -49,8 +49,10 @@ def test_the_decoders_configuration():
 
 
 def test_the_reference_configurations_are_read(goldens):
-    CovoConfig.from_json(json.loads((goldens / "lm_config.json").read_text()), "lm_config.json")
-    DecoderConfig.from_json(json.loads((goldens / "t2w_config.json").read_text()), "t2w_config.json")
+    model = CovoConfig.from_json(json.loads((goldens / "lm_config.json").read_text()), "lm_config.json")
+    decoder = DecoderConfig.from_json(json.loads((goldens / "t2w_config.json").read_text()), "t2w_config.json")
+    assert model.language.rope_theta > 0
+    assert (decoder.rate_hz, decoder.samples_per_token) == (24_000, 960)
 
 
 def test_the_rotary_base_is_found_where_older_files_have_it():
