@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(1, MAX_JOBS),
     default=os.cpu_count() or 1,
-    help="Processes that decode, copy and damage clips. Default: one per core.",
+    help="Processes that decode, copy and damage clips and, on a CPU, train one member each. Default: one per core.",
 )
 @click.option(
     "--tensorboard",

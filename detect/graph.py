@@ -1,17 +1,18 @@
-"""Detectors as ONNX graphs: from 16 kHz samples (1, n) to one score (1,), front end and all members inside."""
+"""Detectors as ONNX graphs: from 16 kHz samples (1, n) to one score (1,), front end and all members inside.
+
+A graph may have the embedding (1, d) that the score rests on for a second output; see `detect/domain.py`.
+"""
 
 import copy
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import IntegrityError
-from ..core.records import Float32Array
 from .session import SAMPLES_INPUT, SCORE_OUTPUT, open_graph
 
 GRAPH_NAME = "model.onnx"
@@ -33,8 +34,13 @@ class MeanOfMembers(nn.Module):
         return torch.stack([member(samples) for member in self.members]).mean(dim=0)
 
 
-def export_graph(network: nn.Module, path: Path, *, samples: int, any_length: bool) -> None:
-    """Write `network` as a graph of inputs with as many `samples`, or, with `any_length`, as many as it takes."""
+def export_graph(
+    network: nn.Module, path: Path, *, samples: int, any_length: bool, outputs: Sequence[str] = (SCORE_OUTPUT,)
+) -> None:
+    """Write `network` as a graph of inputs with as many `samples`, or, with `any_length`, as many as it takes.
+
+    `outputs` name what it gives, in order.
+    """
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but the newer one needs onnxscript; torch is pinned to one minor version.
         # It also warns of sizes that become constants, which is right where a network hears one length only, and
@@ -45,7 +51,7 @@ def export_graph(network: nn.Module, path: Path, *, samples: int, any_length: bo
             (torch.zeros(1, samples),),
             path,
             input_names=[SAMPLES_INPUT],
-            output_names=[SCORE_OUTPUT],
+            output_names=list(outputs),
             dynamic_axes={SAMPLES_INPUT: {1: "n"}} if any_length else None,
             opset_version=_OPSET,
             dynamo=False,
@@ -64,21 +70,18 @@ def _with_plain_scales(network: nn.Module) -> nn.Module:
 
 @torch.inference_mode()
 def check_graph(network: nn.Module, path: Path, lengths: Sequence[int], seed: int) -> None:
-    """Score noise of these lengths with both; raises `IntegrityError` where they differ by more than 1e-4."""
+    """Hear noise of these lengths with both; raises `IntegrityError` where an output differs by more than 1e-4."""
     session = open_graph(path.read_bytes())
     rng = np.random.default_rng(seed)
     for length in lengths:
         samples = (0.1 * rng.standard_normal(length)).astype(np.float32)
-        expected = float(network.eval()(torch.from_numpy(samples)[None])[0])
-        found = score_of(session, samples)
-        if not abs(found - expected) <= MAX_DIFFERENCE:
-            raise IntegrityError(
-                f"{path}: the graph gives {found:.6f} where the network gives {expected:.6f} for {length} samples; "
-                "this is a fault of the export: the trained weights are kept in the work folder"
-            )
-
-
-def score_of(session: Any, samples: Float32Array) -> float:
-    """The score of samples (n,)."""
-    (scores,) = session.run([SCORE_OUTPUT], {SAMPLES_INPUT: samples[None]})
-    return float(scores[0])
+        given = network.eval()(torch.from_numpy(samples)[None])
+        expected = given if isinstance(given, tuple) else (given,)
+        found = session.run(None, {SAMPLES_INPUT: samples[None]})
+        for output, ours, theirs in zip(session.get_outputs(), expected, found, strict=True):
+            difference = float(np.abs(theirs - ours.numpy()).max())
+            if not difference <= MAX_DIFFERENCE:
+                raise IntegrityError(
+                    f"{path}: for {length} samples, graph and network differ by {difference:.6f} in {output.name}; "
+                    "this is a fault of the export: the trained weights are kept in the work folder"
+                )

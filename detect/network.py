@@ -10,7 +10,9 @@ from .frontend import BANDS, LogBands
 
 STEM_CHANNELS = 24
 STAGE_CHANNELS = (24, 48, 96)
-EMBEDDING = 128
+SQUEEZED = 128
+EMBEDDING = 2 * SQUEEZED
+"""Width of what a network decides by: weighted mean and standard deviation over time."""
 
 
 class ResidualBlock(nn.Module):
@@ -52,13 +54,13 @@ class AttentiveStatistics(nn.Module):
 
 
 class LogBandResNet(nn.Module):
-    """Normalised log bands (batch, 80, frames) -> logit (batch,), higher for generated speech."""
+    """Normalised log bands (batch, 80, frames) -> logit (batch,), higher for generated speech, and embedding."""
 
     def __init__(self, dropout: float = 0.3) -> None:
         """`dropout` acts before the last layer, in training only."""
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, STEM_CHANNELS, (5, 5), (1, 2), (2, 2), bias=False),
+            nn.Conv2d(1, STEM_CHANNELS, 5, (1, 2), 2, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             nn.ReLU(inplace=True),
         )
@@ -68,22 +70,30 @@ class LogBandResNet(nn.Module):
         )
         bands_left = -(-BANDS // 2 ** len(STAGE_CHANNELS))
         self.squeeze = nn.Sequential(
-            nn.Conv1d(STAGE_CHANNELS[-1] * bands_left, EMBEDDING, 1, bias=False),
-            nn.BatchNorm1d(EMBEDDING),
+            nn.Conv1d(STAGE_CHANNELS[-1] * bands_left, SQUEEZED, 1, bias=False),
+            nn.BatchNorm1d(SQUEEZED),
             nn.ReLU(inplace=True),
         )
-        self.pool = AttentiveStatistics(EMBEDDING)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * EMBEDDING, 1))
+        self.pool = AttentiveStatistics(SQUEEZED)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(EMBEDDING, 1))
 
-    def forward(self, bands: Tensor) -> Tensor:
-        """Give one logit per clip."""
+    def embedding(self, bands: Tensor) -> Tensor:
+        """What the last layer decides by: (batch, 256)."""
         maps = self.stages(self.stem(bands[:, None]))
-        logits: Tensor = self.head(self.pool(self.squeeze(maps.flatten(1, 2))))
-        return logits[:, 0]
+        statistics: Tensor = self.pool(self.squeeze(maps.flatten(1, 2)))
+        return statistics
+
+    def forward(self, bands: Tensor) -> tuple[Tensor, Tensor]:
+        """Give one logit per clip, and its embedding."""
+        embedding = self.embedding(bands)
+        return self.head(embedding)[:, 0], embedding
 
 
 class Detector(nn.Module):
-    """Front end and the mean of several networks: samples (batch, n) -> score (batch,). This is what is exported."""
+    """Front end and several networks: samples (batch, n) -> score (batch,), embedding (batch, members x 256).
+
+    This is what is exported. The score is the mean of the members' logits, the embedding all of theirs side by side.
+    """
 
     def __init__(self, members: list[LogBandResNet]) -> None:
         """`members` share one front end."""
@@ -91,7 +101,8 @@ class Detector(nn.Module):
         self.frontend = LogBands()
         self.members = nn.ModuleList(members)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Mean of the members' logits."""
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Hear each row as a whole."""
         bands = self.frontend(samples)
-        return torch.stack([member(bands) for member in self.members]).mean(dim=0)
+        logits, embeddings = zip(*(member(bands) for member in self.members), strict=True)
+        return torch.stack(logits).mean(dim=0), torch.cat(embeddings, dim=1)

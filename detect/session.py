@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from ..core.records import Float32Array
+
 SAMPLES_INPUT = "samples"
 SCORE_OUTPUT = "score"
+EMBEDDING_OUTPUT = "embedding"
 
 
 def open_graph(graph: bytes) -> Any:
@@ -28,3 +31,9 @@ def graph_errors() -> tuple[type[Exception], ...]:
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     return tuple(getattr(state, name) for name in names)
+
+
+def score_of(session: Any, samples: Float32Array) -> float:
+    """The score of samples (n,)."""
+    (scores,) = session.run([SCORE_OUTPUT], {SAMPLES_INPUT: samples[None]})
+    return float(scores[0])

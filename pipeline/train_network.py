@@ -9,28 +9,42 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
 
 from ..core.errors import UsageError
 from ..core.modelcard import open_model, seal_model
 from ..core.progress import Progress, silent
 from ..core.version import __version__
 from ..datasets.probe import probe_scores, recording_numbers, simple_statistics
+from ..detect.domain import DOMAIN_NAME, Domain
 from ..detect.metrics.eer import eer
 from ..detect.training.parallel import DeviceChoice, choose_device, is_first_process
 from .new_model_folder import write_card
 from .train import load_sounds, warn_of_shortcuts, write_model
 from .training_clips import TrainingClips, open_clips
 from .training_config import TrainingConfig
+from .training_domain import Distances, fit_gate, fold_distances
 from .training_folder import TrainingFolder
-from .training_members import Learner, Member, Surroundings, final_members, fold_members, learner_of, make_start
+from .training_members import (
+    Learner,
+    Member,
+    Surroundings,
+    final_members,
+    fold_members,
+    learner_of,
+    make_start,
+    training_items,
+)
+from .training_side_by_side import fit_side_by_side
 from .training_sounds import SoundPlan, TrainingSounds, hash_of_sounds, prepare_sounds
-from .training_trials import Scores, score_clips, trials_of
+from .training_trials import Scores, hear_clips, trials_of
 from .training_utterances import utterances_of
 
 _SOUNDS_NAME = "sounds"
+_DISTANCES = "distances"
 
 
 @dataclass(frozen=True)
@@ -88,17 +102,24 @@ class _Run:
         mode, seeds = self.config.validation.mode, self.config.members.seeds
         probe = self._probe() if mode != "none" else {}
         warn_of_shortcuts(probe)
+        every = [member for members in self._folds().values() for member in members]
+        every += final_members(seeds) if mode != "folds" else []
+        fit_side_by_side(self.config, self.around, every, self.sounds)
         models: list[Any] = []
         scores: dict[int, Scores] = {}
+        distances: list[Distances] = []
         for fold, members in self._folds().items():
             fitted = self._fit(members)
-            scores |= self._fold_scores(folder, fold, fitted)
+            measured = self._measure_fold(folder, fold, fitted)
+            scores |= measured.scores
+            distances += [] if measured.distances is None else [measured.distances]
             if mode == "folds":
                 models += fitted
         if mode != "folds":
             models = self._fit(final_members(seeds))
+        gate = fit_gate(self.learner.hear(models), self.sounds, training_items(self.sounds, None), distances)
         about = {**_words(self.config), "training": self._training(models), "shortcut_probe_eer": probe}
-        folder.publish(lambda draft: self._write(draft, models, scores, about))
+        folder.publish(lambda draft: self._write(draft, models, scores, gate, about))
         return open_model(folder.place).card
 
     def follow(self) -> None:
@@ -117,23 +138,25 @@ class _Run:
     def _fit(self, members: Sequence[Member]) -> list[Any]:
         return [self.learner.fit(member, self.sounds) for member in members]
 
-    def _fold_scores(self, folder: TrainingFolder, fold: str, models: Sequence[Any]) -> dict[int, Scores]:
-        """Of the clips of a fold, by the mean of its members; made once."""
+    def _measure_fold(self, folder: TrainingFolder, fold: str, models: Sequence[Any]) -> "_MeasuredFold":
+        """The clips of a fold as the mean of its members hears them; made once."""
         name = f"scores-{self.clips.folds.index(fold)}.safetensors"
         kept = folder.load(name)
-        if kept is None:
-            numbers = [number for number, row in enumerate(self.clips.rows) if row.split == fold]
-            made = score_clips(
-                self.sounds.clips,
-                numbers,
-                self.learner.score(models),
-                seed=self.config.seed,
-                jobs=self.around.jobs,
-                progress=self.around.progress,
-            )
-            folder.save(name, {}, {"scores": [[number, list(scores.items())] for number, scores in made.items()]})
-            return made
-        return {number: {speech_s: dict(under) for speech_s, under in lengths} for number, lengths in kept[1]["scores"]}
+        if kept is not None:
+            return _MeasuredFold.read(*kept)
+        hear = self.learner.hear(models)
+        scores, embeddings = hear_clips(
+            self.sounds.clips,
+            [number for number, row in enumerate(self.clips.rows) if row.split == fold],
+            hear,
+            seed=self.config.seed,
+            jobs=self.around.jobs,
+            progress=self.around.progress,
+        )
+        distances = fold_distances(hear, self.sounds, training_items(self.sounds, fold), embeddings)
+        measured = _MeasuredFold(scores, distances)
+        folder.save(name, *measured.pieces())
+        return measured
 
     def _probe(self) -> dict[str, float | None]:
         """How far the labels can be told without listening; see `datasets/probe.py`."""
@@ -180,9 +203,17 @@ class _Run:
         }
 
     def _write(
-        self, draft: Path, models: Sequence[Any], scores: Mapping[int, Scores], about: Mapping[str, Any]
+        self,
+        draft: Path,
+        models: Sequence[Any],
+        scores: Mapping[int, Scores],
+        gate: Domain | None,
+        about: Mapping[str, Any],
     ) -> None:
         saved = dict(self.learner.save(models, draft))
+        if gate is not None:
+            (draft / DOMAIN_NAME).write_bytes(gate.to_bytes())
+            saved["domain"] = gate.describe()
         kind = self.config.detector.kind
         if scores:
             trials, shorter = trials_of(self.clips.rows, scores)
@@ -192,6 +223,26 @@ class _Run:
         identity = {"id": kind, "detector": kind, "version": __version__}
         write_card(draft, {**identity, **about, **saved, "figures": {}})
         seal_model(draft)
+
+
+@dataclass(frozen=True)
+class _MeasuredFold:
+    """What was measured on the clips of one fold."""
+
+    scores: Mapping[int, Scores]
+    distances: Distances | None
+    """(clips x conditions,): how far they lie from what was trained on; None: no gate for this detector."""
+
+    def pieces(self) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]]:
+        """For the work folder."""
+        tensors = {} if self.distances is None else {_DISTANCES: torch.from_numpy(self.distances)}
+        return tensors, {"scores": [[number, list(scores.items())] for number, scores in self.scores.items()]}
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> Self:
+        """Read `pieces`."""
+        scores = {number: {speech_s: dict(under) for speech_s, under in lengths} for number, lengths in about["scores"]}
+        return cls(scores, tensors[_DISTANCES].numpy() if _DISTANCES in tensors else None)
 
 
 def _words(config: TrainingConfig) -> dict[str, Any]:

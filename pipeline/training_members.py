@@ -20,6 +20,7 @@ from ..detect.network import Detector, LogBandResNet
 from ..detect.networks.weights import digest, to_safetensors
 from ..detect.released import WEIGHTS_NAME
 from ..detect.scorers.ssl import ENCODER_CONFIG_NAME
+from ..detect.session import EMBEDDING_OUTPUT, SCORE_OUTPUT
 from ..detect.trainers import STATE_NAME, MixtureTrainer
 from ..detect.training.loop import Fitted, fit
 from ..detect.training.networks import NetworkStart, build_network
@@ -29,7 +30,7 @@ from .training_batches import BatchPlan, ClipBatches, hold_out
 from .training_config import TrainingConfig
 from .training_sounds import TrainingSounds
 from .training_tables import MIXTURES, SSL
-from .training_trials import ScoreClip, network_score
+from .training_trials import HearClip, HeardClip, hear_with
 
 M = TypeVar("M")
 _BANDS = "logband-resnet"
@@ -67,8 +68,8 @@ class Learner(Protocol, Generic[M]):
         """Train a member, or go on with it; in every process that `torchrun` started."""
         ...
 
-    def score(self, models: Sequence[M]) -> ScoreClip:
-        """How the mean of the models scores a clip."""
+    def hear(self, models: Sequence[M]) -> HearClip:
+        """How the mean of the models hears a clip."""
         ...
 
     def save(self, models: Sequence[M], folder: Path) -> Mapping[str, Any]:
@@ -149,10 +150,10 @@ class NetworkLearner(Learner[Fitted]):
         finally:
             batches.close()
 
-    def score(self, models: Sequence[Fitted]) -> ScoreClip:
+    def hear(self, models: Sequence[Fitted]) -> HearClip:
         """See `Learner`."""
         device = choose_device(self._around.device)
-        return network_score(self._config.detector.kind, [each.network for each in models], device)
+        return hear_with(self._config.detector.kind, [each.network for each in models], device)
 
     def save(self, models: Sequence[Fitted], folder: Path) -> Mapping[str, Any]:
         """One graph and the weights beside it; for ssl the weights alone, with the encoder's configuration."""
@@ -161,14 +162,15 @@ class NetworkLearner(Learner[Fitted]):
         if kind == SSL:
             return self._save_ssl(networks[0].scorer_state(), folder)
         whole: torch.nn.Module = MeanOfMembers(networks)
+        lengths: tuple[int, ...] = (CROP_SAMPLES,)
+        outputs: tuple[str, ...] = (SCORE_OUTPUT,)
         if kind == _BANDS:  # one front end for all
             members = [LogBandResNet() for _ in networks]
             for member, network in zip(members, networks, strict=True):
                 member.load_state_dict(network.scorer_state())
-            whole = Detector(members)
-        lengths = _CHECKED_LENGTHS if kind == _BANDS else (CROP_SAMPLES,)
+            whole, lengths, outputs = Detector(members), _CHECKED_LENGTHS, (SCORE_OUTPUT, EMBEDDING_OUTPUT)
         (folder / STATE_NAME).write_bytes(to_safetensors(whole.state_dict()))
-        export_graph(whole, folder / GRAPH_NAME, samples=lengths[-1], any_length=kind == _BANDS)
+        export_graph(whole, folder / GRAPH_NAME, samples=lengths[-1], any_length=kind == _BANDS, outputs=outputs)
         check_graph(whole, folder / GRAPH_NAME, lengths, self._config.seed)
         return {"weights": GRAPH_NAME}
 
@@ -229,14 +231,14 @@ class MixtureLearner(Learner[MixturePair]):
             examples.append(Example(row.label == "spoof", str(group), features))
         return self._trainer.fit(examples, seed=member.seed, progress=lambda done, total, note="": None)
 
-    def score(self, models: Sequence[MixturePair]) -> ScoreClip:
+    def hear(self, models: Sequence[MixturePair]) -> HearClip:
         """See `Learner`."""
 
-        def score(samples: Float32Array) -> float:
+        def hear(samples: Float32Array) -> HeardClip:
             features = self._trainer.features(samples)
-            return sum(self._trainer.score(model, features) for model in models) / len(models)
+            return HeardClip(sum(self._trainer.score(model, features) for model in models) / len(models))
 
-        return score
+        return hear
 
     def save(self, models: Sequence[MixturePair], folder: Path) -> Mapping[str, Any]:
         """See `Learner`."""

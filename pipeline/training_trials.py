@@ -2,29 +2,40 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
 
 from ..core.audio import VoiceActivity
 from ..core.progress import Progress, silent
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Float32Array, Row, Segment
 from ..datasets.degrade.conditions import CONDITIONS
+from ..detect.training.networks import DetectorNetwork
 from ..detect.windows import crop_windows, fill_crop, pool, speech_windows
 from .sound_file import SoundFile
 from .train import speech_cuts
 from .training_sounds import worked_ahead
 from .trials import CUT_SPEECH_S, SINGLE_SPEECH_S, Trials
 
-ScoreClip = Callable[[Float32Array], float]
-"""From 16 kHz samples (n,) of a whole clip to its score."""
+
+class HeardClip(NamedTuple):
+    """What a detector says of a clip."""
+
+    score: float
+    embeddings: npt.NDArray[np.float32] | None = None
+    """(windows, d): the members' embeddings side by side, of a detector whose graph gives them."""
+
+
+HearClip = Callable[[Float32Array], HeardClip]
+"""From 16 kHz samples (n,) of a whole clip."""
 Scores = Mapping[float, Mapping[str, float]]
 """Of one clip: by nominal seconds of speech and by condition."""
 _WHOLE_WINDOWS = "logband-resnet"
-"""The network that hears a window as long as it is; others hear crops, shorter ones repeated, as in training."""
+"""The network that hears a window as long as it is, and whose graph gives embeddings; others hear crops, shorter ones
+repeated, as in training."""
 
 
 @dataclass
@@ -53,35 +64,48 @@ class ConditionSounds:
         return sounds
 
 
-def score_clips(
-    clips: SoundFile, numbers: Sequence[int], score: ScoreClip, *, seed: int, jobs: int, progress: Progress = silent
-) -> dict[int, Scores]:
-    """Scores of each of the clips."""
+def hear_clips(
+    clips: SoundFile, numbers: Sequence[int], hear: HearClip, *, seed: int, jobs: int, progress: Progress = silent
+) -> tuple[dict[int, Scores], list[npt.NDArray[np.float32]]]:
+    """Scores of each of the clips, and the embeddings of each whole one under each condition, where there are any."""
     scores: dict[int, Scores] = {}
+    embeddings = []
     sounds = worked_ahead(ConditionSounds(clips, seed), numbers, jobs)
     for done, (number, by_length) in enumerate(zip(numbers, sounds, strict=True), start=1):
-        scores[number] = {
-            speech_s: {name: score(samples) for name, samples in under.items()} for speech_s, under in by_length.items()
+        heard = {
+            speech_s: {name: hear(samples) for name, samples in under.items()} for speech_s, under in by_length.items()
         }
+        scores[number] = {
+            speech_s: {name: each.score for name, each in under.items()} for speech_s, under in heard.items()
+        }
+        whole = heard[SINGLE_SPEECH_S].values()
+        embeddings += [each.embeddings for each in whole if each.embeddings is not None]
         progress(done, len(numbers), "measuring")
-    return scores
+    return scores, embeddings
 
 
-def network_score(kind: str, networks: Sequence[nn.Module], device: torch.device) -> ScoreClip:
-    """How the finished detector would score a clip that is speech throughout: the mean of networks and windows."""
-    windows_over = speech_windows if kind == _WHOLE_WINDOWS else crop_windows
+def hear_with(kind: str, networks: Sequence[DetectorNetwork], device: torch.device) -> HearClip:
+    """How the finished detector would hear a clip that is speech throughout: the mean of networks and windows."""
+    has_embeddings = kind == _WHOLE_WINDOWS
+    windows_over = speech_windows if has_embeddings else crop_windows
     ready = [network.to(device).eval() for network in networks]
 
     @torch.inference_mode()
-    def score(samples: Float32Array) -> float:
+    def hear(samples: Float32Array) -> HeardClip:
         duration_s = len(samples) / DETECTOR_RATE_HZ
         windows = windows_over([Segment(0.0, duration_s)], duration_s)
         parts = [samples[round(w.start_s * DETECTOR_RATE_HZ) : round(w.end_s * DETECTOR_RATE_HZ)] for w in windows]
-        heard = parts if kind == _WHOLE_WINDOWS else [fill_crop(part) for part in parts]
-        rows = [torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in heard]
-        return pool(float(network(row)[0]) for row in rows for network in ready)
+        heard = parts if has_embeddings else [fill_crop(part) for part in parts]
+        scores, embeddings = [], []
+        for part in heard:
+            row = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
+            features = ready[0].features(row)  # every member has the same front end
+            views = [network.embedding(features) for network in ready]
+            scores += [float(network.classify(view)[0]) for network, view in zip(ready, views, strict=True)]
+            embeddings.append(torch.cat(views, dim=1)[0].cpu().numpy())
+        return HeardClip(pool(scores), np.stack(embeddings) if has_embeddings else None)
 
-    return score
+    return hear
 
 
 def trials_of(rows: Sequence[Row], scores: Mapping[int, Scores]) -> tuple[Trials, list[Trials]]:

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.records import Float32Array
-from ..graph import score_of
-from ..session import open_graph
+from ..session import open_graph, score_of
 from ..windows import fill_crop
 from .aasist import AASIST, AASIST_L, BONA_FIDE, SPOOF, Aasist, config_of
 from .lcnn import UNUSED_KEYS, Lcnn

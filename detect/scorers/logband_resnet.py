@@ -1,4 +1,4 @@
-"""The bundled detector: five small residual networks over log bands, run by onnxruntime.
+"""The bundled detector: small residual networks over log bands, run by onnxruntime.
 
 Front end and networks are one ONNX graph (`detect/network.py`); torch is needed to train it, never to scan.
 """
@@ -14,9 +14,7 @@ from ..calibration import Calibration
 from ..domain import DOMAIN_NAME, Domain
 from ..registry import SCORERS
 from ..scoring import HeardWindow, hear_speech, open_bundled_or, read_calibration_if_any, read_domain, unusable
-from ..session import graph_errors, open_graph
-
-EMBEDDING_OUTPUT = "embedding"
+from ..session import EMBEDDING_OUTPUT, SAMPLES_INPUT, SCORE_OUTPUT, graph_errors, open_graph
 
 
 @SCORERS.register("logband-resnet")
@@ -37,7 +35,7 @@ class LogBandResNetScorer:
         self._calibration = calibration
         self._session = session
         self._domain = domain
-        self._outputs = ["score"] if domain is None else ["score", EMBEDDING_OUTPUT]
+        self._outputs = [SCORE_OUTPUT] if domain is None else [SCORE_OUTPUT, EMBEDDING_OUTPUT]
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
@@ -56,7 +54,7 @@ class LogBandResNetScorer:
         return hear_speech(audio, regions, self._hear_window, self.model, self._calibration, domain=self._domain)
 
     def _hear_window(self, samples: Float32Array) -> HeardWindow:
-        scores, *embeddings = self._session.run(self._outputs, {"samples": samples[None]})
+        scores, *embeddings = self._session.run(self._outputs, {SAMPLES_INPUT: samples[None]})
         return HeardWindow(float(scores[0]), embeddings[0][0] if embeddings else None)
 
 

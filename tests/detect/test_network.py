@@ -32,7 +32,7 @@ def session(detector, tmp_path_factory):
 def test_torch_and_onnx_agree(detector, session, length):
     samples = (0.1 * np.random.default_rng(length).standard_normal((1, length))).astype(np.float32)
     with torch.no_grad():
-        expected = detector(torch.from_numpy(samples)).numpy()
+        expected = detector(torch.from_numpy(samples))[0].numpy()
     (scored,) = session.run(["score"], {"samples": samples})
     assert scored.shape == (1,)
     assert np.abs(scored - expected).max() < 1e-4

@@ -12,7 +12,7 @@ from covoguard.core.errors import CovoguardError, InputError, IntegrityError, Us
 from covoguard.core.modelcard import open_model
 from covoguard.core.records import Audio
 from covoguard.datasets.degrade.conditions import CONDITIONS
-from covoguard.detect.graph import open_graph, score_of
+from covoguard.detect.session import open_graph, score_of
 from covoguard.detect.trainers import load_detector
 from covoguard.pipeline import train_network, training_trials
 from covoguard.pipeline.models import load_scorer, model_page
@@ -35,6 +35,7 @@ licence = "Apache-2.0"
 not_for = ["anything real"]
 """
 NETWORK = "[sampling]\nbatch = 4\n[training]\nepochs = 1\n"
+CLIPS = 40
 CHEAP = ("clean", "low-pass-4k", "pink-noise-10-db")
 
 
@@ -45,18 +46,28 @@ def few_conditions():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     """A folder with a collection and a cache that all trainings here share."""
     folder = tmp_path_factory.mktemp("shelf")
-    write_collection(folder / "clips", duration_s=0.8)
+    write_collection(folder / "clips", CLIPS, duration_s=0.8)
     return folder
 
 
-def run(shelf, place, kind="logband-resnet", mode="folds", more=NETWORK):
+def run(shelf, place, kind="logband-resnet", mode="folds", more=NETWORK, jobs=1):
     config = shelf / f"{kind}-{mode}.toml"
     config.write_text(SMALL.format(kind=kind, mode=mode) + more)
-    return CliRunner().invoke(train, [str(config), "-o", str(place), "--jobs", "1", "--device", "cpu"])
+    return CliRunner().invoke(train, [str(config), "-o", str(place), "--jobs", str(jobs), "--device", "cpu"])
 
 
 def ended(result):
@@ -75,7 +86,7 @@ def test_the_model_folder_is_whole_and_its_card_tells_all(trained):
     folder, result = trained
     card = open_model(folder).card
     assert f"held-out EER {100 * card['figures']['eer_pooled']:.1f} %" in result.stdout
-    assert card["training"]["clips"] == {"bonafide": 16, "spoof": 16}
+    assert card["training"]["clips"] == {"bonafide": CLIPS // 2, "spoof": CLIPS // 2}
     assert card["training"]["recipe"]["epochs"] == 1
     assert len(card["training"]["networks"]) == 2
     assert set(card["figures"]["eer_by_condition"]) == set(CHEAP)
@@ -110,7 +121,7 @@ def test_the_graph_is_the_network(trained):
 def test_held_out_scores_are_those_of_the_model_that_never_heard_the_clip(trained):
     folder, _ = trained
     lines = (folder / "held_out.csv").read_text().splitlines()
-    assert len(lines) == 33
+    assert len(lines) == 1 + CLIPS
     assert all(name in lines[0] for name in CHEAP)
 
 
@@ -137,11 +148,44 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(trained, sh
     assert ended(other) == 2
     assert "another command" in other.exception.message
     scored = []
-    monkeypatch.setattr(train_network, "score_clips", counting(train_network.score_clips, scored))
+    monkeypatch.setattr(train_network, "hear_clips", counting(train_network.hear_clips, scored))
     assert ended(run(shelf, place)) == 0
     assert len(scored) == 1, "the scores of the first fold were kept"
-    for name in ("model.safetensors", "held_out.csv", "calibration.json"):
+    for name in ("model.safetensors", "held_out.csv", "calibration.json", "domain.safetensors"):
         assert (place / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_members_side_by_side_are_those_that_one_process_trains(trained, shelf, monkeypatch):
+    real, alone = NetworkLearner.fit, []
+
+    def watching(self, member, sounds):
+        alone.append((self._around.work / member.name).is_dir())
+        return real(self, member, sounds)
+
+    monkeypatch.setattr(NetworkLearner, "fit", watching)  # of this process: the others have their own
+    place = shelf / "side-by-side"
+    assert ended(run(shelf, place, jobs=2)) == 0
+    assert alone == [True, True], "both were there already"
+    assert (place / "model.safetensors").read_bytes() == (trained[0] / "model.safetensors").read_bytes()
+
+
+def test_a_member_whose_process_fails_is_told_of_where_it_is_tried_again(shelf, tmp_path):
+    result = run(shelf, tmp_path / "model", more=NETWORK + "learning_rate = 1e30\n", jobs=2)
+    assert isinstance(result.exception, UsageError)
+    assert "learning_rate" in result.exception.message
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_gate_knows_what_the_detector_was_made_for(trained):
+    model = open_model(trained[0])
+    assert model.card["domain"]["held_out_recordings"] == CLIPS * len(CHEAP)
+    assert model.card["domain"]["dimensions"] == 2 * 256, "both members side by side"
+    scorer = load_scorer(None, trained[0])
+    known = scorer.score(Audio(speechlike(np.random.default_rng(3), True, 2.0), 16_000))
+    tone = np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000).astype(np.float32)
+    strange = scorer.score(Audio(0.1 * tone, 16_000))
+    assert known.domain.verdict == "in"
+    assert strange.domain.distance > known.domain.distance
 
 
 def counting(function, calls):
@@ -156,6 +200,7 @@ def test_a_detector_of_all_clips_without_figures_scores_without_a_ratio(shelf):
     result = run(shelf, shelf / "unmeasured", mode="none")
     assert ended(result) == 0, result.exception
     assert "not measured" in result.stdout
+    assert "domain.safetensors" not in open_model(shelf / "unmeasured").checksums, "nothing to judge distances by"
     evidence = load_scorer(None, shelf / "unmeasured").score(Audio(speechlike(np.random.default_rng(3), True), 16_000))
     assert (evidence.status, evidence.log10_lr) == ("scored", None)
     page = model_page(None, shelf / "unmeasured")
@@ -209,7 +254,6 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_that_looks_whole(s
         raise OSError(28, "No space left on device", "model.onnx")
 
     monkeypatch.setattr("covoguard.pipeline.training_members.export_graph", lambda *_, **__: full())
-    monkeypatch.setattr(train_network, "score_clips", lambda *_, **__: {})
     result = run(shelf, tmp_path / "model", mode="none")
     assert result.exception.code == "output_error"
     assert "No space left" in result.exception.message

@@ -19,7 +19,7 @@ class _ExactLogBands(ExactFrontEnd, LogBands):
 class TrainableLogBandResNet(DetectorNetwork):
     """One member of the detector; `Detector` in `detect/network.py` is the mean of several."""
 
-    embedding_size = 2 * EMBEDDING
+    embedding_size = EMBEDDING
     hears_spectra = True
 
     def __init__(self) -> None:
@@ -45,10 +45,7 @@ class TrainableLogBandResNet(DetectorNetwork):
 
     def embedding(self, features: Tensor) -> Tensor:
         """Pooled statistics of the last feature maps."""
-        member = self.member
-        maps = member.stages(member.stem(features[:, None]))
-        statistics: Tensor = member.pool(member.squeeze(maps.flatten(1, 2)))
-        return statistics
+        return self.member.embedding(features)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Dropout and one linear layer."""
