@@ -1,12 +1,12 @@
 """Which clips make a training batch: balanced over classes, families and voice pools, with pairs and matched sources.
 
-Pure arithmetic on indices. A batch has three parts: pairs (a genuine recording and a copy-synthesised version of it),
-matches (genuine and generated speech of one voice pool) and the rest, drawn class by class. What tells the classes
-apart in the first two parts is how the sound was made, and neither the speaker nor the channel.
+Pure arithmetic on indices. A batch has two parts: pairs (a genuine recording and a copy-synthesised version of it), in
+which nothing but the synthesis tells the classes apart, and the rest, drawn class by class. In matched sources genuine
+speech of a voice pool is drawn as often as its fakes, so that the pool says nothing of the class.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..core.errors import UsageError
 
 IntArray = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,13 @@ class SamplingRecipe:
     """Shares of a batch, and how far groups of different size are evened out."""
 
     family_exponent: float = 0.5
-    """A clip's chance falls with this power of its family's size: at 0 clips are alike, at 1 families."""
+    """A spoof's chance falls with this power of its family's size: at 0 clips are alike, at 1 families."""
     source_exponent: float = 0.5
-    """The same for voice pools, within each class."""
+    """The same for genuine clips and their voice pools."""
     source_matched: float = 0.0
-    """Share of a batch that comes as genuine and generated speech of one voice pool."""
+    """How far a voice pool's share of the genuine clips is raised to its share of the spoofs, from 0 to 1."""
     paired: float = 0.0
     """Share of a batch that comes as a genuine recording and its copy-synthesised version."""
-
-    def __post_init__(self) -> None:
-        """Raise `UsageError` for shares of more than a whole batch."""
-        if not 0.0 <= self.source_matched + self.paired <= 1.0:
-            raise UsageError(
-                f"source_matched {self.source_matched:g} and paired {self.paired:g} are more than a whole batch; "
-                "together they may be 1"
-            )
 
 
 @dataclass(frozen=True)
@@ -68,13 +61,12 @@ class Sampler:
     def __init__(self, traits: Sequence[Traits], recipe: SamplingRecipe) -> None:
         """Raises `UsageError` where a class is missing, or the recipe asks for pairs or matches that do not exist."""
         self._recipe = recipe
-        weights = _weights(traits, recipe)
         spoof = np.array([each.is_spoof for each in traits], dtype=bool)
+        weights = _weights(traits, recipe, spoof)
         self._classes = (_Choice(np.flatnonzero(~spoof), weights), _Choice(np.flatnonzero(spoof), weights))
         for label, choice in zip(("bona fide", "spoof"), self._classes, strict=True):
             if not choice:
                 raise UsageError(f"no {label} clip to train on; a detector needs clips of both classes")
-        self._pools = _matched_pools(traits, weights)
         self._copies = _copies_by_recording(traits)
         recordings = np.array(sorted(self._copies), dtype=np.int64)
         self._recordings = _Choice(recordings, weights)
@@ -82,21 +74,12 @@ class Sampler:
             raise UsageError(
                 f"paired = {recipe.paired:g}, but no clip is a copy of a genuine one; name methods of copy-synthesis"
             )
-        if recipe.source_matched and not self._pools:
-            raise UsageError(
-                f"source_matched = {recipe.source_matched:g}, but no source has genuine and generated speech; fill in "
-                "the sources, or set it to 0"
-            )
-        sizes = np.array([len(genuine) for genuine, _ in self._pools], dtype=np.float64)
-        self._pool_chances = _normalised(sizes ** (1.0 - recipe.source_exponent))
 
     def batch(self, size: int, *, seed: int, epoch: int, rank: int, step: int) -> Draw:
         """One batch of `size` clips; the same numbers give the same batch, on any machine and in any order."""
         rng = np.random.default_rng([seed, epoch, rank, step])
         pairs = round(size * self._recipe.paired / 2)
-        matches = min(round(size * self._recipe.source_matched / 2), size // 2 - pairs)
         rows = [row for _ in range(pairs) for row in self._pair(rng)]
-        rows += [row for _ in range(matches) for row in self._match(rng)]
         rest = size - len(rows)
         half = (rest + int(rng.integers(2))) // 2  # of an odd rest, either class has more as often as the other
         genuine, spoof = self._classes
@@ -114,10 +97,6 @@ class Sampler:
         copies = self._copies[recording]
         return recording, copies[int(rng.integers(len(copies)))]
 
-    def _match(self, rng: np.random.Generator) -> tuple[int, int]:
-        genuine, spoof = self._pools[int(rng.choice(len(self._pools), p=self._pool_chances))]
-        return genuine.draw(rng, 1)[0], spoof.draw(rng, 1)[0]
-
 
 class _Choice:
     """Places to draw from with chances in proportion to their weights; those of weight 0 take no part."""
@@ -134,33 +113,47 @@ class _Choice:
         return [int(place) for place in self._places[np.minimum(drawn, len(self._places) - 1)]]
 
 
-def _weights(traits: Sequence[Traits], recipe: SamplingRecipe) -> Float64Array:
+def _weights(traits: Sequence[Traits], recipe: SamplingRecipe, spoof: BoolArray) -> Float64Array:
     """Chance of each clip in its class, not normalised; 0 for what comes in pairs alone."""
-    families = _sizes(traits, lambda each: (each.is_spoof, each.family) if each.is_spoof else None)
-    sources = _sizes(traits, lambda each: (each.is_spoof, each.source))
-    weights = families**-recipe.family_exponent * sources**-recipe.source_exponent
-    weights[np.array([each.pairs_only for each in traits], dtype=bool)] = 0.0
-    return np.asarray(weights, dtype=np.float64)
+    sources = [each.source for each in traits]
+    alone = np.array([not each.pairs_only for each in traits], dtype=bool)
+    by_family = _sizes([each.family for each in traits], spoof & alone) ** -recipe.family_exponent
+    by_source = _sizes(sources, ~spoof & alone) ** -recipe.source_exponent
+    weights = np.where(spoof, by_family, by_source) * alone
+    genuine = _normalised(np.where(spoof, 0.0, weights))
+    generated = _normalised(np.where(spoof, weights, 0.0))
+    if recipe.source_matched:
+        genuine *= _matching(sources, genuine, generated, recipe.source_matched)
+    return genuine + generated
 
 
-def _sizes(traits: Sequence[Traits], group: Callable[[Traits], Hashable]) -> Float64Array:
-    """How many clips are in the group of each; 1 where there is none. Clips of no known group are one group."""
-    keys = [group(each) for each in traits]
-    counts = Counter(key for key, each in zip(keys, traits, strict=True) if not each.pairs_only)
-    return np.array([1.0 if key is None else float(max(1, counts[key])) for key in keys])
+def _matching(
+    sources: Sequence[str | None], genuine: Float64Array, generated: Float64Array, degree: float
+) -> Float64Array:
+    """Factors (n,) on the chances of genuine clips by which pools with spoofs get the spoofs' share; others give way.
+
+    Raises `UsageError` where no pool has both.
+    """
+    shares: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for source, *chances in zip(sources, genuine, generated, strict=True):
+        shares[source] = [share + float(chance) for share, chance in zip(shares[source], chances, strict=True)]
+    both = {source: each for source, each in shares.items() if source is not None and min(each) > 0.0}
+    if not both:
+        raise UsageError(
+            f"source_matched = {degree:g}, but no source has genuine and generated speech; fill in the sources, or set "
+            "it to 0"
+        )
+    wanted = {source: (1.0 - degree) * real + degree * max(real, fake) for source, (real, fake) in both.items()}
+    others = 1.0 - sum(real for real, _ in both.values())
+    left = max(0.0, 1.0 - sum(wanted.values()))
+    factors: dict[str | None, float] = {source: wanted[source] / both[source][0] for source in both}
+    return np.array([factors.get(source, left / others if others > 0.0 else 1.0) for source in sources])
 
 
-def _matched_pools(traits: Sequence[Traits], weights: Float64Array) -> list[tuple[_Choice, _Choice]]:
-    """Genuine and generated speech of each source that has both, in order of name."""
-    members: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-    for place, each in enumerate(traits):
-        if each.source is not None and weights[place] > 0.0:
-            members[each.source][each.is_spoof].append(place)
-    return [
-        (_Choice(np.array(genuine, dtype=np.int64), weights), _Choice(np.array(spoof, dtype=np.int64), weights))
-        for _, (genuine, spoof) in sorted(members.items())
-        if genuine and spoof
-    ]
+def _sizes(groups: Sequence[str | None], among: BoolArray) -> Float64Array:
+    """How many clips `among` all are in the group of each; those of no known group are a group each of their own."""
+    counts = Counter(group for group, counted in zip(groups, among, strict=True) if counted)
+    return np.array([1.0 if group is None else float(max(1, counts[group])) for group in groups])
 
 
 def _copies_by_recording(traits: Sequence[Traits]) -> dict[int, list[int]]:

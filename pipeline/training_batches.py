@@ -195,7 +195,7 @@ class _BatchMaker:
             samples=torch.from_numpy(np.stack(samples)),
             is_spoof=torch.tensor([float(item.row.label == "spoof") for item in items]),
             family=torch.tensor([self.families.get(item.family, -1) for item in items]),
-            source=torch.tensor([self.sources.get(item.row.source, -1) for item in items]),
+            source=torch.tensor([self.sources.get(item.pool, -1) for item in items]),
             pair=torch.from_numpy(np.asarray(pair, dtype=np.int64)),
         )
 
@@ -214,7 +214,7 @@ def _traits(item: Item, place_of: Mapping[int, int]) -> Traits:
     return Traits(
         is_spoof=item.row.label == "spoof",
         family=item.family,
-        source=item.row.source,
+        source=item.pool,
         copy_of=original,
         pairs_only=item.is_made,
     )

@@ -27,6 +27,8 @@ COPY_OF = "copy_of"
 """Column of a manifest: id of the genuine clip that a spoof was made of."""
 _STORE_COPY_OF = "genuine_clip"
 """The same in the recipes of `dataset build`."""
+VOICE_POOL = "voice_pool"
+"""Column of a manifest: one name for sources that share voices."""
 _NAMED = 5
 """Offenders that a message names before it counts the rest."""
 
@@ -41,6 +43,8 @@ class TrainingClips:
     rows: tuple[Row, ...]
     originals: tuple[int | None, ...]
     """For each clip the place of the genuine one that it was copied of."""
+    pools: tuple[str | None, ...]
+    """For each clip the voices that it speaks with: its voice pool, or its source."""
     recording_columns: tuple[Mapping[str, str], ...] = field(repr=False, compare=False)
     """What the collection says of the original files, for the probe; empty mappings: nothing."""
 
@@ -90,7 +94,8 @@ def _of_manifest(path: Path, needs_folds: bool) -> TrainingClips:
     _, lines = read_columns(path)
     origins = tuple({name: value for name, value in line.items() if name.startswith("orig_")} for line in lines)
     originals = _originals(path, rows, [line.get(COPY_OF) or None for line in lines])
-    return TrainingClips(path, sha256_of_file(path), tuple(rows), originals, origins)
+    pools = tuple(line.get(VOICE_POOL) or row.source for row, line in zip(rows, lines, strict=True))
+    return TrainingClips(path, sha256_of_file(path), tuple(rows), originals, pools, origins)
 
 
 def _of_store(folder: Path) -> TrainingClips:
@@ -106,7 +111,8 @@ def _of_store(folder: Path) -> TrainingClips:
         digest.update(json.dumps(about).encode() + b"\n")
     known = {row.clip_id for row in rows}
     originals = _originals(folder, rows, [str(name) if name in known else None for name in names])
-    return TrainingClips(folder, digest.hexdigest(), tuple(rows), originals, tuple({} for _ in rows))
+    pools = tuple(row.source for row in rows)
+    return TrainingClips(folder, digest.hexdigest(), tuple(rows), originals, pools, tuple({} for _ in rows))
 
 
 def _originals(where: Path, rows: Sequence[Row], names: Sequence[str | None]) -> tuple[int | None, ...]:

@@ -50,7 +50,6 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for tables that contradict each other."""
-        self.sampling_recipe()
         if self.detector.kind == SSL and (self.validation.mode == "folds" or len(self.members.seeds) > 1):
             raise UsageError(
                 "an ssl detector is one network, too large for a mean of several; give [validation] mode final or "
@@ -65,7 +64,7 @@ class TrainingConfig:
         return self.members.seeds[0]
 
     def sampling_recipe(self) -> SamplingRecipe:
-        """What the sampler is told. Raises `UsageError` for more than a whole batch."""
+        """What the sampler is told."""
         sampling = self.sampling
         return SamplingRecipe(
             sampling.family_exponent, sampling.source_exponent, sampling.source_matched, self.copy_synthesis.share

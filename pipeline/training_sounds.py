@@ -59,6 +59,8 @@ class Item:
     original: int | None
     """Number of the genuine item that this spoof was made of."""
     is_made: bool
+    pool: str | None = None
+    """The voices that it speaks with."""
 
     @property
     def family(self) -> str | None:
@@ -123,13 +125,16 @@ def prepare_sounds(
 
 def items_of(clips: TrainingClips, methods: Sequence[CopyMethod]) -> list[Item]:
     """Every clip, then every copy that is made: all methods for the first genuine clip, and so on."""
-    items = [Item(row, original, False) for row, original in zip(clips.rows, clips.originals, strict=True)]
+    items = [
+        Item(row, original, False, pool)
+        for row, original, pool in zip(clips.rows, clips.originals, clips.pools, strict=True)
+    ]
     for number, row in enumerate(clips.rows):
         if row.label == "bonafide":
             for method in methods:
                 copied = replace(row, label="spoof", clip_id=f"{row.clip_id}.{method.name}", kind=method.kind)
                 made = replace(copied, generator=method.name, family=method.family)
-                items.append(Item(made, number, True))
+                items.append(Item(made, number, True, clips.pools[number]))
     return items
 
 

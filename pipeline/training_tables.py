@@ -34,8 +34,9 @@ class DataConfig:
     """What is trained on."""
 
     collection: Path
-    """A CSV manifest (clip, file, label, fold; where known generator, family, source, speaker, copy_of) or the folder
-    of a store. copy_of names the genuine clip that a spoof was made of."""
+    """A CSV manifest (clip, file, label, fold; where known generator, family, source, voice_pool, speaker, copy_of) or
+    the folder of a store. copy_of names the genuine clip that a spoof was made of, voice_pool the sources that share
+    voices; without it each source is a pool."""
     noise: Path | None = None
     """Folder of recorded noises to mix in."""
     rooms: Path | None = None
@@ -134,9 +135,10 @@ class SamplingConfig:
     family_exponent: float = 0.5
     """Families of generators: 0 draws clips alike, 1 families alike, 0.5 lies between."""
     source_exponent: float = 0.5
-    """The same for sources (corpora, voice pools), within each class."""
+    """The same for the sources (corpora, voice pools) of genuine speech."""
     source_matched: float = 0.0
-    """Share of each batch that comes as genuine and generated speech of one source."""
+    """How far genuine speech of a source is drawn as often as generated speech of it: 1, as often; 0, as it comes. A
+    voice with many fakes and few recordings is otherwise a cue."""
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for numbers out of range."""

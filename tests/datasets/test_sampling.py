@@ -52,12 +52,44 @@ def test_families_are_evened_out_by_the_exponent(exponent, expected):
     assert families == pytest.approx(expected, abs=0.03)
 
 
-def test_voice_pools_are_evened_out_within_each_class():
+def pools_of(draws, is_spoof):
+    return rates(TRAITS[row].source for draw in draws for row in draw.rows if TRAITS[row].is_spoof == is_spoof)
+
+
+def test_voice_pools_of_genuine_clips_are_evened_out():
     draws = drawn(SamplingRecipe(family_exponent=0.0, source_exponent=1.0))
-    pools = rates(TRAITS[row].source for draw in draws for row in draw.rows if not TRAITS[row].is_spoof)
-    assert pools == pytest.approx({"A": 1 / 3, "B": 1 / 3, "C": 1 / 3}, abs=0.03)
-    pools = rates(TRAITS[row].source for draw in draws for row in draw.rows if TRAITS[row].is_spoof)
-    assert pools == pytest.approx({"A": 1 / 2, "B": 1 / 2}, abs=0.03)
+    assert pools_of(draws, False) == pytest.approx({"A": 1 / 3, "B": 1 / 3, "C": 1 / 3}, abs=0.03)
+    assert pools_of(draws, True) == pytest.approx({"A": 125 / 129, "B": 4 / 129}, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("degree", "expected"),
+    [
+        (0.0, {"A": 8 / 14, "B": 4 / 14, "C": 2 / 14}),
+        (0.5, {"A": 0.5 * (8 / 14 + 15 / 17), "B": 4 / 14, "C": 0.0}),
+        (1.0, {"A": 15 / 17, "B": 4 / 14, "C": 0.0}),
+    ],
+)
+def test_genuine_speech_of_a_pool_is_drawn_as_often_as_its_fakes(degree, expected):
+    draws = drawn(SamplingRecipe(source_matched=degree))
+    total = sum(expected.values())
+    found = pools_of(draws, False)
+    assert [found.get(pool, 0.0) for pool in "ABC"] == pytest.approx([expected[p] / total for p in "ABC"], abs=0.03)
+    assert pools_of(draws, True) == pytest.approx({"A": 15 / 17, "B": 2 / 17}, abs=0.03)
+
+
+def test_pools_without_fakes_give_way_and_keep_their_proportions():
+    traits = [Traits(False, source=s) for s in "A" * 10 + "B" * 20 + "C" * 60 + "D" * 30]
+    traits += [Traits(True, source=s) for s in "A" * 40 + "E" * 60]
+    sampler = Sampler(traits, SamplingRecipe(source_exponent=0.0, source_matched=1.0))
+    found = rates(
+        traits[row].source
+        for draw in sampler.batches(300, SIZE, seed=2, epoch=0, rank=0)
+        for row in draw.rows
+        if not traits[row].is_spoof
+    )
+    left = 0.6 / 110
+    assert found == pytest.approx({"A": 0.4, "B": 20 * left, "C": 60 * left, "D": 30 * left}, abs=0.03)
 
 
 def test_copies_come_only_beside_their_recordings_in_the_asked_share():
@@ -70,18 +102,6 @@ def test_copies_come_only_beside_their_recordings_in_the_asked_share():
             assert TRAITS[copy].copy_of == genuine
         assert not [row for row in draw.rows[~inside] if TRAITS[row].copy_of is not None]
     assert not [row for draw in drawn(SamplingRecipe(), 20) for row in draw.rows if TRAITS[row].copy_of is not None]
-
-
-def test_matches_share_their_source():
-    for draw in drawn(SamplingRecipe(source_matched=0.5, paired=0.25), 50):
-        assert (draw.pair >= 0).sum() == SIZE // 4
-        matched = draw.rows[SIZE // 4 : 3 * SIZE // 4].reshape(-1, 2)
-        for genuine, spoof in matched:
-            assert not TRAITS[genuine].is_spoof
-            assert TRAITS[spoof].is_spoof
-            assert TRAITS[genuine].source == TRAITS[spoof].source
-    pools = {TRAITS[row].source for draw in drawn(SamplingRecipe(source_matched=1.0), 20) for row in draw.rows}
-    assert pools == {"A", "B"}, "C has no spoofs"
 
 
 def test_the_same_numbers_give_the_same_batches_in_any_order_and_others_give_others():
@@ -109,8 +129,3 @@ def test_the_same_numbers_give_the_same_batches_in_any_order_and_others_give_oth
 def test_what_cannot_be_drawn_is_refused(traits, recipe, message):
     with pytest.raises(UsageError, match=message):
         Sampler(traits, recipe)
-
-
-def test_more_than_a_whole_batch_is_refused():
-    with pytest.raises(UsageError, match="more than a whole batch"):
-        SamplingRecipe(source_matched=0.6, paired=0.6)

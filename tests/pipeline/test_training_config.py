@@ -79,7 +79,6 @@ def test_every_value_is_taken_and_paths_are_seen_from_the_file(read, tmp_path):
         (DATA + '[copy_synthesis]\nmethods = ["wrld"]\nshare = 0.1\n', ["[copy_synthesis]", "'wrld'", "world"]),
         (DATA + '[copy_synthesis]\nmethods = ["world"]\n', ["[copy_synthesis] share is 0"]),
         (DATA + "[sampling]\nbatch = 1\n", ["[sampling] batch is 1"]),
-        (DATA + "[sampling]\nsource_matched = 0.7\n[copy_synthesis]\nshare = 0.7\n", ["more than a whole batch"]),
         (DATA + "[early_stop]\nshare = 0.9\n", ["[early_stop] share is 0.9"]),
         (DATA + '[validation]\nmode = "some"\n', ["[validation] mode is 'some'", "'folds'"]),
         (DATA + '[detector]\nkind = "lfcc-gmm"\n[sampling]\nbatch = 4\n', ["[sampling] has no effect on lfcc-gmm"]),

@@ -310,6 +310,21 @@ def test_copies_in_a_collection_are_pairs_and_a_copy_of_nothing_is_refused(colle
             open_clips(changed(collection, tmp_path, of(wrong)), needs_folds=True)
 
 
+def test_voices_are_matched_by_their_pool_where_the_collection_names_one(collection, tmp_path):
+    def joined(rows):
+        for row in rows:
+            row["voice_pool"] = "one voice" if row["source"] in ("S00", "S01") else ""
+
+    there = prepared(changed(collection, tmp_path, joined), tmp_path / "sounds")
+    assert {item.pool for item in there.items} == {"one voice", "S10", "S11"}
+    assert all(item.pool in ("one voice", item.row.source) for item in there.items)
+    source = ClipBatches(
+        there, HeldOutSplit(tuple(range(16)), ()), BatchPlan(8, 0.5, SamplingRecipe(), 1), recorded=Sounds()
+    )
+    assert source.n_sources == 3
+    source.close()
+
+
 # --- what a fold's members may hear --------------------------------------------------------------------------
 
 
