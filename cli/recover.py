@@ -110,8 +110,8 @@ def train(
     from ..generate.prompts import read_prompts
     from ..generate.recovery.network import RecovererShape
     from ..pipeline.generate import load_generator
+    from ..pipeline.recorded_sounds import load_sounds
     from ..pipeline.token_choice import token_source
-    from ..pipeline.train import load_sounds
     from ..pipeline.train_recoverer import RecovererPlan, check_decoder, check_device, train_recoverer_folder
 
     plan = RecovererPlan(pairs, steps, seed, check_device(device), jobs)

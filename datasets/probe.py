@@ -4,6 +4,7 @@ A collection whose labels follow from file formats, levels or silence teaches a 
 learn the label from such numbers alone, across folds; the nearer to chance it stays, the better the collection.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Float32Array
+
+log = logging.getLogger(__name__)
 
 STATISTICS = (
     "duration_s",
@@ -68,6 +71,13 @@ def probe_scores(
         model.fit(numbers[~test], is_spoof[~test])
         scores[test] = model.predict_proba(numbers[test])[:, 1]
     return scores
+
+
+def warn_of_shortcuts(probe: Mapping[str, float | None]) -> None:
+    """Log a warning for each probe that is not near chance: a detector may have learned what the probe did."""
+    for name, value in probe.items():
+        if value is not None and not CHANCE_EER[0] <= value <= CHANCE_EER[1]:
+            log.warning("%s alone tell the labels with an EER of %.1f %%; 50 %% is chance", name, 100 * value)
 
 
 def _numbers(values: Sequence[str]) -> npt.NDArray[np.float64]:

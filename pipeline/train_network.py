@@ -18,12 +18,13 @@ from ..core.errors import UsageError
 from ..core.modelcard import open_model, seal_model
 from ..core.progress import Progress, silent
 from ..core.version import __version__
-from ..datasets.probe import probe_scores, recording_numbers, simple_statistics
+from ..datasets.probe import probe_scores, recording_numbers, simple_statistics, warn_of_shortcuts
 from ..detect.domain import DOMAIN_NAME, Domain
 from ..detect.metrics.eer import eer
 from ..detect.training.parallel import DeviceChoice, choose_device, is_first_process
+from .measured_model import write_model
 from .new_model_folder import write_card
-from .train import load_sounds, warn_of_shortcuts, write_model
+from .recorded_sounds import load_sounds
 from .training_clips import TrainingClips, open_clips
 from .training_config import TrainingConfig
 from .training_domain import Distances, fit_gate, fold_distances

@@ -11,12 +11,11 @@ import torch
 from ..core.audio import VoiceActivity
 from ..core.progress import Progress, silent
 from ..core.rates import DETECTOR_RATE_HZ
-from ..core.records import Float32Array, Row, Segment
+from ..core.records import Audio, Float32Array, Row, Segment
 from ..datasets.degrade.conditions import CONDITIONS
 from ..detect.training.networks import DetectorNetwork
-from ..detect.windows import crop_windows, fill_crop, pool, speech_windows
+from ..detect.windows import crop_windows, cut_to_speech, fill_crop, pool, speech_windows
 from .sound_file import SoundFile
-from .train import speech_cuts
 from .training_sounds import worked_ahead
 from .trials import CUT_SPEECH_S, SINGLE_SPEECH_S, Trials
 
@@ -62,6 +61,13 @@ class ConditionSounds:
                 part = heard[round(span.start_s * DETECTOR_RATE_HZ) : round(span.end_s * DETECTOR_RATE_HZ)]
                 sounds[speech_s][name] = part
         return sounds
+
+
+def speech_cuts(clip: Float32Array, voice_activity: VoiceActivity) -> dict[float, Segment]:
+    """Where 16 kHz `clip` holds 1 and 2 s of speech, by seconds of speech; without those that it has too little for."""
+    regions = voice_activity.segments(Audio(clip, DETECTOR_RATE_HZ))
+    cuts = {speech_s: cut_to_speech(regions, speech_s, len(clip) / DETECTOR_RATE_HZ) for speech_s in CUT_SPEECH_S}
+    return {speech_s: cut for speech_s, cut in cuts.items() if cut is not None}
 
 
 def hear_clips(

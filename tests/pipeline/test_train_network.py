@@ -1,6 +1,7 @@
 """`covoguard train` as a whole, on a tiny made-up collection: what comes out, what a kill leaves, what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -87,12 +88,15 @@ def test_the_model_folder_is_whole_and_its_card_tells_all(trained):
     card = open_model(folder).card
     assert f"held-out EER {100 * card['figures']['eer_pooled']:.1f} %" in result.stdout
     assert card["training"]["clips"] == {"bonafide": CLIPS // 2, "spoof": CLIPS // 2}
+    assert (card["training"]["families"], card["training"]["bonafide_sources"]) == (4, 4)
     assert card["training"]["recipe"]["epochs"] == 1
     assert len(card["training"]["networks"]) == 2
     assert set(card["figures"]["eer_by_condition"]) == set(CHEAP)
+    assert set(card["figures"]["eer_by_family"]) == {"F00", "F01", "F10", "F11"}
     assert card["shortcut_probe_eer"]["recording_metadata"] == pytest.approx(0.5)
     page = model_page(None, folder)
     assert "anything real" in page
+    assert "| F11 |" in page
     assert "the mean of 2 models, trained without one fold each" in page
     assert not list(folder.parent.glob("trained.training*"))
 
@@ -125,10 +129,28 @@ def test_held_out_scores_are_those_of_the_model_that_never_heard_the_clip(traine
     assert all(name in lines[0] for name in CHEAP)
 
 
+def test_a_trained_model_with_one_changed_byte_is_refused(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "model")
+    weights = tmp_path / "model" / open_model(trained[0]).card["weights"]
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"model\.onnx"):
+        load_scorer(None, tmp_path / "model")
+
+
 def test_a_place_that_is_taken_is_refused_before_any_work(trained, shelf):
     again = run(shelf, trained[0])
     assert ended(again) == 2
     assert "not empty" in again.exception.message
+
+
+def test_a_place_that_cannot_hold_the_model_is_refused_before_any_work(shelf, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_network, "prepare_sounds", lambda *_, **__: pytest.fail("work was begun"))
+    (tmp_path / "file").write_text("x")
+    result = run(shelf, tmp_path / "file" / "model")
+    assert ended(result) == 2
+    assert str(tmp_path / "file" / "model") in result.exception.message
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(trained, shelf, monkeypatch):
@@ -215,7 +237,10 @@ def test_the_mixtures_are_trained_by_the_same_command(shelf):
     assert card["figures"]["eer_pooled"] < 0.3
     scorer = load_scorer(None, shelf / "mixtures")
     genuine, spoof = (scorer.score(Audio(speechlike(np.random.default_rng(3), s, 2.0), 16_000)) for s in (False, True))
+    assert genuine.status == spoof.status == "scored"
     assert spoof.score > genuine.score
+    assert spoof.log10_lr >= genuine.log10_lr
+    assert "| F11 |" in model_page(None, shelf / "mixtures")
 
 
 @pytest.mark.parametrize(
