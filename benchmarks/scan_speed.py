@@ -87,7 +87,7 @@ def measure_stages(paths: list[Path]) -> dict[str, Any]:
     """Decode, quality and score one after the other in this process, one thread each."""
     import torch
 
-    from covoguard.detect.trainers import load_detector
+    from covoguard.detect.network import load_detector
 
     torch.set_num_threads(1)
     decoded, decode_s = timed(decode_all, paths)

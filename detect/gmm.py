@@ -11,10 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .examples import Example
-
-COMPONENTS = 64
-FRAMES_PER_CLASS = 200_000
 WEIGHTS_NAME = "model.safetensors"
 
 FloatArray = npt.NDArray[np.floating]
@@ -51,16 +47,6 @@ class MixturePair:
         return float(np.mean(self.spoof.log_likelihood(frames) - self.bonafide.log_likelihood(frames)))
 
 
-def fit_pair(examples: Sequence[Example], *, seed: int) -> MixturePair:
-    """Fit both mixtures by EM (scikit-learn) on a class-balanced draw of frames from all copies."""
-    rng = np.random.default_rng(seed)
-    bonafide, spoof = (
-        _fit_mixture(_draw_frames([e for e in examples if e.spoof == is_spoof], rng), seed)
-        for is_spoof in (False, True)
-    )
-    return MixturePair(bonafide, spoof)
-
-
 def save_pairs(pairs: Sequence[MixturePair], folder: Path) -> str:
     """Write the pairs as one safetensors file; -> its name."""
     from safetensors.numpy import save_file
@@ -87,23 +73,3 @@ def load_pairs(content: bytes) -> list[MixturePair]:
         return Mixture(weights, means, variances)
 
     return [MixturePair(mixture(index, "bonafide"), mixture(index, "spoof")) for index in range(count)]
-
-
-def _fit_mixture(frames: FloatArray, seed: int) -> Mixture:
-    from sklearn.mixture import GaussianMixture
-
-    fitted = GaussianMixture(
-        COMPONENTS, covariance_type="diag", reg_covar=1e-4, max_iter=50, tol=1e-2, random_state=seed
-    ).fit(frames)
-    return Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
-
-
-def _draw_frames(examples: Sequence[Example], rng: np.random.Generator) -> FloatArray:
-    """Frames from all copies, the same number from every clip."""
-    per_copy = max(1, FRAMES_PER_CLASS // sum(len(example.copies) for example in examples))
-    drawn = [
-        spectrum[rng.choice(len(spectrum), size=min(per_copy, len(spectrum)), replace=False)]
-        for example in examples
-        for spectrum in example.copies
-    ]
-    return np.concatenate(drawn).astype(np.float32)

@@ -16,6 +16,8 @@ from ..core.errors import IntegrityError
 from .session import SAMPLES_INPUT, SCORE_OUTPUT, open_graph
 
 GRAPH_NAME = "model.onnx"
+STATE_NAME = "model.safetensors"
+"""The weights of the network that the graph was made of, beside it."""
 MAX_DIFFERENCE = 1e-4
 """Between the scores of a graph and of the network that it was made of."""
 _OPSET = 17

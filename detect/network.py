@@ -4,9 +4,12 @@ Pooling: Okabe et al., "Attentive Statistics Pooling for Deep Speaker Embedding"
 """
 
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 
+from ..core.modelcard import ModelFolder
 from .frontend import BANDS, LogBands
+from .graph import STATE_NAME
 
 STEM_CHANNELS = 24
 STAGE_CHANNELS = (24, 48, 96)
@@ -106,3 +109,12 @@ class Detector(nn.Module):
         bands = self.frontend(samples)
         logits, embeddings = zip(*(member(bands) for member in self.members), strict=True)
         return torch.stack(logits).mean(dim=0), torch.cat(embeddings, dim=1)
+
+
+def load_detector(model: ModelFolder) -> Detector:
+    """The torch twin of an exported detector, in evaluation mode."""
+    state = load(model.read_bytes(STATE_NAME))
+    count = 1 + max(int(name.split(".")[1]) for name in state)
+    detector = Detector([LogBandResNet() for _ in range(count)])
+    detector.load_state_dict(state)
+    return detector.eval()

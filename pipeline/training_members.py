@@ -13,15 +13,14 @@ from ..core.modelcard import open_model
 from ..core.progress import Progress
 from ..core.records import Float32Array
 from ..datasets.degrade.chain import Sounds
-from ..detect.examples import Example
 from ..detect.gmm import MixturePair
-from ..detect.graph import GRAPH_NAME, MeanOfMembers, check_graph, export_graph
+from ..detect.gmm_training import Example, MixtureTrainer
+from ..detect.graph import GRAPH_NAME, STATE_NAME, MeanOfMembers, check_graph, export_graph
 from ..detect.network import Detector, LogBandResNet
 from ..detect.networks.weights import digest, to_safetensors
 from ..detect.released import WEIGHTS_NAME
 from ..detect.scorers.ssl import ENCODER_CONFIG_NAME
 from ..detect.session import EMBEDDING_OUTPUT, SCORE_OUTPUT
-from ..detect.trainers import STATE_NAME, MixtureTrainer
 from ..detect.training.loop import Fitted, fit
 from ..detect.training.networks import NetworkStart, build_network
 from ..detect.training.parallel import DeviceChoice, choose_device
@@ -224,12 +223,10 @@ class MixtureLearner(Learner[MixturePair]):
         """See `Learner`."""
         examples = []
         for number in training_items(sounds, member.fold):
-            row = sounds.items[number].row
             copies = [sounds.damaged_copy(number, copy) for copy in range(sounds.plan.copies)]
             features = [self._trainer.features(samples) for samples in (sounds.clean(number), *copies)]
-            group = (row.family if row.label == "spoof" else row.source) or row.generator or row.speaker
-            examples.append(Example(row.label == "spoof", str(group), features))
-        return self._trainer.fit(examples, seed=member.seed, progress=lambda done, total, note="": None)
+            examples.append(Example(sounds.items[number].row.label == "spoof", features))
+        return self._trainer.fit(examples, seed=member.seed)
 
     def hear(self, models: Sequence[MixturePair]) -> HearClip:
         """See `Learner`."""

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from covoguard.detect.examples import Example
-from covoguard.detect.gmm import COMPONENTS, Mixture, fit_pair, load_pairs, save_pairs
+from covoguard.detect.gmm import Mixture, load_pairs
+from covoguard.detect.gmm_training import COMPONENTS, Example, MixtureTrainer
 from covoguard.detect.lfcc import COEFFICIENTS, lfcc
 
 
@@ -43,18 +43,19 @@ def test_a_pair_tells_its_classes_apart_and_survives_saving(tmp_path):
 
     def examples(count):
         return [
-            Example(spoof, "g", [(rng.standard_normal((80, 60)) + 0.3 * spoof).astype(np.float16)])
+            Example(spoof, [(rng.standard_normal((80, 60)) + 0.3 * spoof).astype(np.float16)])
             for spoof in (False, True) * count
         ]
 
-    pair = fit_pair(examples(40), seed=1)
+    trainer = MixtureTrainer()
+    pair = trainer.fit(examples(40), seed=1)
     assert pair.spoof.weights.shape == (COMPONENTS,)
     test = examples(10)
-    scores = [pair.score(each.copies[0].astype(np.float64)) for each in test]
+    scores = [trainer.score(pair, each.copies[0]) for each in test]
     assert min(s for s, e in zip(scores, test, strict=True) if e.spoof) > max(
         s for s, e in zip(scores, test, strict=True) if not e.spoof
     )
-    name = save_pairs([pair, pair], tmp_path)
+    name = trainer.save([pair, pair], tmp_path)
     loaded = load_pairs((tmp_path / name).read_bytes())
     assert len(loaded) == 2
-    assert loaded[1].score(test[0].copies[0].astype(np.float64)) == pytest.approx(scores[0], abs=1e-4)
+    assert trainer.score(loaded[1], test[0].copies[0]) == pytest.approx(scores[0], abs=1e-4)

@@ -1,12 +1,12 @@
 """Torch and ONNX agree, at every length, and one clip's score does not depend on its neighbours."""
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
-from covoguard.detect.network import Detector, LogBandResNet
-from covoguard.detect.trainers import NetworkTrainer, export_onnx
+from covoguard.detect.graph import export_graph
+from covoguard.detect.network import EMBEDDING, Detector, LogBandResNet
+from covoguard.detect.session import EMBEDDING_OUTPUT, SCORE_OUTPUT, open_graph
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +24,19 @@ def detector():
 @pytest.fixture(scope="module")
 def session(detector, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    export_onnx(detector, path)
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    export_graph(detector, path, samples=64_000, any_length=True, outputs=(SCORE_OUTPUT, EMBEDDING_OUTPUT))
+    return open_graph(path.read_bytes())
 
 
 @pytest.mark.parametrize("length", [8_000, 16_001, 37_123, 64_000])
 def test_torch_and_onnx_agree(detector, session, length):
     samples = (0.1 * np.random.default_rng(length).standard_normal((1, length))).astype(np.float32)
     with torch.no_grad():
-        expected = detector(torch.from_numpy(samples))[0].numpy()
-    (scored,) = session.run(["score"], {"samples": samples})
-    assert scored.shape == (1,)
-    assert np.abs(scored - expected).max() < 1e-4
+        expected = detector(torch.from_numpy(samples))
+    found = session.run(["score", "embedding"], {"samples": samples})
+    assert [each.shape for each in found] == [(1,), (1, 2 * EMBEDDING)]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours - theirs.numpy()).max() < 1e-4
 
 
 def test_silence_gives_a_finite_score(session):
@@ -47,14 +48,6 @@ def test_batch_and_single_agree(detector):
     samples = 0.1 * torch.randn(3, 20_000, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         together = detector(samples)
-        alone = torch.cat([detector(each[None]) for each in samples])
-    assert torch.allclose(together, alone, atol=1e-5)
-
-
-def test_the_trainer_scores_as_the_exported_graph(detector, session):
-    samples = (0.1 * np.random.default_rng(9).standard_normal(40_000)).astype(np.float32)
-    trainer = NetworkTrainer()
-    features = trainer.features(samples)
-    by_trainer = np.mean([trainer.score(member, features) for member in detector.members])
-    (by_graph,) = session.run(["score"], {"samples": samples[None]})
-    assert by_trainer == pytest.approx(float(by_graph[0]), abs=2e-2)  # the trainer keeps features in half precision
+        alone = [detector(each[None]) for each in samples]
+    for whole, parts in zip(together, zip(*alone, strict=True), strict=True):
+        assert torch.allclose(whole, torch.cat(parts), atol=1e-5)

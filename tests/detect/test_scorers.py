@@ -130,7 +130,7 @@ def test_the_detector_beats_the_baseline_on_the_same_folds():
 def test_the_shipped_graph_agrees_with_its_torch_twin():
     import torch
 
-    from covoguard.detect.trainers import load_detector
+    from covoguard.detect.network import load_detector
 
     scorer = SCORERS.get("logband-resnet").load()
     detector = load_detector(open_model(scorer.model.path))

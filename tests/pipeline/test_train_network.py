@@ -13,8 +13,8 @@ from covoguard.core.errors import CovoguardError, InputError, IntegrityError, Us
 from covoguard.core.modelcard import open_model
 from covoguard.core.records import Audio
 from covoguard.datasets.degrade.conditions import CONDITIONS
+from covoguard.detect.network import load_detector
 from covoguard.detect.session import open_graph, score_of
-from covoguard.detect.trainers import load_detector
 from covoguard.pipeline import train_network, training_trials
 from covoguard.pipeline.models import load_scorer, model_page
 from covoguard.pipeline.training_members import NetworkLearner
