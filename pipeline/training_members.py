@@ -190,7 +190,7 @@ class NetworkLearner(Learner[Fitted]):
                 **config.recipe.identity(),
                 **asdict(config.sampling),
                 **asdict(config.augmentation),
-                "copy_methods": list(config.copy_synthesis.names),
+                "copy_methods": [*config.copy_synthesis.methods, *map(_copier_name, config.copy_synthesis.copiers)],
                 "paired": config.copy_synthesis.share,
                 "held_out_families": config.early_stop.share,
                 "seeds": list(config.members.seeds),
@@ -245,6 +245,12 @@ class MixtureLearner(Learner[MixturePair]):
         """See `Learner`."""
         recipe = {**self._trainer.describe(), "copies": self._config.augmentation.copies}
         return {"recipe": recipe, "chain": asdict(self._config.chain)}
+
+
+def _copier_name(folder: Path) -> str:
+    """What a copier is called wherever it lies."""
+    model = open_model(folder)
+    return f"{model.id} {model.model_sha256[:12]}"
 
 
 def start_folder(config: TrainingConfig, work: Path) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UsageError
+from ..core.version import __version__
 from ..datasets.copies import COPIES
 from ..detect.training.networks import TRAINABLE
 from .neural_copies import PREFIX
@@ -193,6 +194,8 @@ class ValidationConfig:
 class AboutConfig:
     """What the card says in words."""
 
+    version: str = __version__
+    """Of the model; scores of another version are not comparable."""
     summary: str = ""
     licence: str = "not stated"
     not_for: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from ....core.errors import UsageError
@@ -29,6 +30,8 @@ class TrainableLogBandResNet(DetectorNetwork):
         self.member = LogBandResNet()
         self.head = self.member.head
         self.member.head = nn.Sequential()
+        # a third faster on a CPU than planes of channels
+        self.member.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def build(cls, start: NetworkStart) -> Self:
