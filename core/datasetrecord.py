@@ -59,7 +59,8 @@ class SplitReport:
 class Leak:
     """One value that stands in several parts, and every clip that has it.
 
-    `key`: speaker, family, source, text, content (the same samples) or near_duplicate (the same recording).
+    `key`: speaker, family, source, text, content (the same samples), near_duplicate (the same
+    recording) or utterance (the same words in the same time).
     """
 
     key: str

@@ -6,7 +6,7 @@ from ..core.datasetrecord import Leak, LeakCount
 from ..core.records import Row
 from .groupkeys import GROUP_KEYS, check_keys, key_values
 
-LEAK_KEYS = (*GROUP_KEYS, "content", "near_duplicate")
+LEAK_KEYS = (*GROUP_KEYS, "content", "near_duplicate", "utterance")
 
 
 def find_leaks(
@@ -16,21 +16,26 @@ def find_leaks(
     spread: Collection[str] = (),
     contents: Sequence[str | None] | None = None,
     near: Iterable[tuple[int, int]] = (),
+    utterances: Iterable[tuple[int, int]] = (),
 ) -> list[Leak]:
     """Every offender: by key, then value, with all its clips.
 
     `spread` names values (`speaker=LJ`) that may stand in several parts on purpose. `contents` holds a hash of each
-    clip's sound (None: `sha256` of the rows); `near` pairs of rows that hold the same recording, which are joined
-    to groups. Raises `UsageError` for an unknown key.
+    clip's sound (None: `sha256` of the rows); `near` pairs of rows that hold the same recording, `utterances` the same
+    utterance, which are joined to groups. Raises `UsageError` for an unknown key.
     """
     check_keys(keys, spread)
     hashes = [row.sha256 for row in rows] if contents is None else list(contents)
     columns: dict[str, Sequence[str | None]] = {key: key_values(rows, key, spread) for key in GROUP_KEYS if key in keys}
     columns["content"] = hashes
     columns["near_duplicate"] = _names_of_groups(rows, near)
-    found = [leak for key, values in columns.items() for leak in _leaks(rows, key, values)]
-    alike = {leak.clips for leak in found if leak.key == "content"}
-    return [leak for leak in found if leak.key != "near_duplicate" or leak.clips not in alike]
+    columns["utterance"] = _names_of_groups(rows, utterances)
+    found: list[Leak] = []
+    for key, values in columns.items():
+        known = {leak.clips for leak in found if leak.key in ("content", "near_duplicate")}
+        repeats = key in ("near_duplicate", "utterance")  # the same clips again, found in a weaker way
+        found += [leak for leak in _leaks(rows, key, values) if not repeats or leak.clips not in known]
+    return found
 
 
 def count_leaks(leaks: Sequence[Leak]) -> list[LeakCount]:

@@ -17,6 +17,7 @@ from ..core.rates import DETECTOR_RATE_HZ
 from ..core.records import Float32Array
 from ..datasets.near_duplicates import Fingerprint, fingerprint
 from ..datasets.probe import simple_statistics
+from ..datasets.utterances import utterance_spectrum
 from ..detect.windows import MIN_WINDOW_S
 from .crew import Crew, MakeRecord
 from .inputs import Source
@@ -43,17 +44,28 @@ class ClipSound:
     statistics: tuple[float, ...] | None = None
     """`simple_statistics`, of clips that can be used."""
     fingerprint: Fingerprint | None = None
+    spectrum: Float32Array | None = field(default=None, repr=False, compare=False)
+    """`utterance_spectrum`, 22 kB a clip."""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What clips are to be compared by, and so what is kept of each that can be used."""
+
+    fingerprints: bool = False
+    """For near duplicates."""
+    utterances: bool = False
 
 
 def look_at_files(
-    paths: Sequence[Path], *, jobs: int, with_prints: bool = False, progress: Progress = silent
+    paths: Sequence[Path], *, jobs: int, comparing: Comparing = Comparing(), progress: Progress = silent
 ) -> list[ClipSound]:
-    """One result per path, in their order; `with_prints` adds the fingerprints that near duplicates need."""
+    """One result per path, in their order."""
 
     @contextmanager
     def reading() -> Iterator[MakeRecord[ClipSound]]:
         with AudioReader() as reader:
-            yield lambda seq, _: _of_file(reader, paths[seq], with_prints)
+            yield lambda seq, _: _of_file(reader, paths[seq], comparing)
 
     sounds = []
     with Crew((Source(str(path)) for path in paths), jobs, reading) as crew:
@@ -63,30 +75,32 @@ def look_at_files(
     return sounds
 
 
-def look_at_store(store: "Store", *, with_prints: bool = False, progress: Progress = silent) -> list[ClipSound]:
+def look_at_store(
+    store: "Store", *, comparing: Comparing = Comparing(), progress: Progress = silent
+) -> list[ClipSound]:
     """One result per clip of a store; a clip is damaged when its samples are not those whose hash was stored."""
     sounds = []
     for index in range(len(store)):
         audio = store.audio(index)
         samples = resample(audio.samples, audio.rate_hz, DETECTOR_RATE_HZ)
         is_damaged = not store.is_whole(index) or not np.isfinite(samples).all()
-        sounds.append(_of_samples(samples, audio.rate_hz, {}, is_damaged=is_damaged, with_print=with_prints))
+        sounds.append(_of_samples(samples, audio.rate_hz, {}, is_damaged=is_damaged, comparing=comparing))
         progress(len(sounds), len(store), "clips")
     return sounds
 
 
-def _of_file(reader: AudioReader, path: Path, with_print: bool) -> ClipSound:
+def _of_file(reader: AudioReader, path: Path, comparing: Comparing) -> ClipSound:
     try:
         with open_input(path) as opened:
             decoded = reader.read(opened)
     except InputError as error:
         return ClipSound(error.code)
     facts, samples = decoded.facts, decoded.audio.samples
-    return _of_samples(samples, facts.rate_hz, _format(facts), is_damaged=facts.partial, with_print=with_print)
+    return _of_samples(samples, facts.rate_hz, _format(facts), is_damaged=facts.partial, comparing=comparing)
 
 
 def _of_samples(
-    samples: Float32Array, rate_hz: int, file_format: Mapping[str, str], *, is_damaged: bool, with_print: bool
+    samples: Float32Array, rate_hz: int, file_format: Mapping[str, str], *, is_damaged: bool, comparing: Comparing
 ) -> ClipSound:
     """What 16 kHz samples hold."""
     fault = "damaged" if is_damaged else None
@@ -100,7 +114,8 @@ def _of_samples(
         file_format=file_format,
         content=hashlib.sha256(samples.tobytes()).hexdigest() if len(samples) else None,
         statistics=simple_statistics(samples) if fault is None else None,
-        fingerprint=fingerprint(samples) if with_print and fault is None else None,
+        fingerprint=fingerprint(samples) if comparing.fingerprints and fault is None else None,
+        spectrum=utterance_spectrum(samples) if comparing.utterances and fault is None else None,
     )
 
 

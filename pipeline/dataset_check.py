@@ -20,8 +20,9 @@ from ..datasets.probe import probe_scores, recording_numbers
 from ..datasets.splits import parts_of, split_rows
 from ..datasets.store import Store
 from ..datasets.store.reader import shard_paths
+from ..datasets.utterances import same_utterances
 from ..detect.metrics.eer import eer
-from .clip_sounds import ClipSound, look_at_files, look_at_store
+from .clip_sounds import ClipSound, Comparing, look_at_files, look_at_store
 from .dataset_findings import (
     ClipList,
     copy_findings,
@@ -29,6 +30,7 @@ from .dataset_findings import (
     leak_findings,
     probe_findings,
     sound_findings,
+    utterance_findings,
 )
 from .inputs import InputWalk
 
@@ -43,6 +45,7 @@ class CheckPlan:
     spread: tuple[str, ...] = ()
     """Values (`speaker=LJ`) that stand in several parts on purpose."""
     near_duplicates: bool = False
+    utterances: bool = False
     seed: int = 2026
     jobs: int = 1
 
@@ -57,13 +60,19 @@ def check_dataset(path: Path, plan: CheckPlan = CheckPlan(), *, progress: Progre
     check_keys(plan.keys, plan.spread)
     clips, sounds = _looked_at(path, plan, progress)
     near = _near_pairs(sounds) if plan.near_duplicates else []
+    same = _utterance_pairs(sounds, set(near)) if plan.utterances else []
     contents = [sound.content for sound in sounds]
     rows = clips.rows
-    leaks = find_leaks(rows, keys=plan.keys, spread=plan.spread, contents=contents, near=near) if rows else []
+    leaks = (
+        find_leaks(rows, keys=plan.keys, spread=plan.spread, contents=contents, near=near, utterances=same)
+        if rows
+        else []
+    )
     probe = tuple(_probe(clips, sounds, plan.seed)) if rows else ()
     findings = [
         *sound_findings(clips, sounds),
         *copy_findings(clips, contents, near),
+        *utterance_findings(clips, same),
         *label_findings(rows),
         *leak_findings(leaks),
         *probe_findings(probe),
@@ -119,7 +128,7 @@ def _looked_at(path: Path, plan: CheckPlan, progress: Progress) -> tuple[ClipLis
         rows = tuple(read_manifest(manifest, needs_folds=False))
         clips = ClipList(manifest, rows, tuple(row.clip_id for row in rows))
         paths = [manifest.parent / row.path for row in rows]
-    return clips, look_at_files(paths, jobs=plan.jobs, with_prints=plan.near_duplicates, progress=progress)
+    return clips, look_at_files(paths, jobs=plan.jobs, comparing=_comparing(plan), progress=progress)
 
 
 def _looked_at_store(folder: Path, plan: CheckPlan, progress: Progress) -> tuple[ClipList, list[ClipSound]]:
@@ -129,13 +138,29 @@ def _looked_at_store(folder: Path, plan: CheckPlan, progress: Progress) -> tuple
             for record, row in zip(store.records(), store.rows(), strict=True)
         )
         clips = ClipList(None, rows, tuple(row.clip_id for row in rows))
-        return clips, look_at_store(store, with_prints=plan.near_duplicates, progress=progress)
+        return clips, look_at_store(store, comparing=_comparing(plan), progress=progress)
+
+
+def _comparing(plan: CheckPlan) -> Comparing:
+    return Comparing(plan.near_duplicates, plan.utterances)
 
 
 def _near_pairs(sounds: Sequence[ClipSound]) -> list[tuple[int, int]]:
     places = [index for index, sound in enumerate(sounds) if sound.fingerprint is not None]
     prints = [sound.fingerprint for sound in sounds if sound.fingerprint is not None]
     return [(places[pair.first], places[pair.second]) for pair in find_near_duplicates(prints)]
+
+
+def _utterance_pairs(sounds: Sequence[ClipSound], known: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pairs beyond those that are known, and beyond equal sounds."""
+    places = [index for index, sound in enumerate(sounds) if sound.spectrum is not None]
+    spectra = [sound.spectrum for sound in sounds if sound.spectrum is not None]
+    pairs = [(places[one], places[other]) for one, other in same_utterances(spectra)]
+    return [
+        (one, other)
+        for one, other in pairs
+        if (one, other) not in known and sounds[one].content != sounds[other].content
+    ]
 
 
 def _probe(clips: ClipList, sounds: Sequence[ClipSound], seed: int) -> Iterator[ProbeReading]:

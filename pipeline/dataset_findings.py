@@ -106,6 +106,15 @@ def copy_findings(
         yield Finding("near_duplicates", "warning", f"{_clips(names)} hold the same recordings{note}", tuple(names))
 
 
+def utterance_findings(clips: ClipList, pairs: Sequence[tuple[int, int]]) -> Iterator[Finding]:
+    """Clips that say the same in the same time, which a vocoder, a codec or a voice conversion leaves."""
+    if pairs:
+        names = [clips.names[index] for index in sorted({index for pair in pairs for index in pair})]
+        across = sum(clips.rows[one].label != clips.rows[two].label for one, two in pairs) if clips.rows else 0
+        note = f"; {across} pairs are a genuine clip and a copy of it" if across else ""
+        yield Finding("same_utterance", "warning", f"{_clips(names)} hold an utterance of another{note}", tuple(names))
+
+
 def label_findings(rows: Sequence[Row]) -> Iterator[Finding]:
     """Lines that repeat, one label only, clips without a fold, folds without a class."""
     if not rows:

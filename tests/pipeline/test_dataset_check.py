@@ -16,11 +16,14 @@ from covoguard.pipeline.dataset_check import CheckPlan, check_dataset, split_dat
 RATE_HZ = 16_000
 
 
-def sound(seed, seconds=1.0):
-    """Noise in syllables, of another level each."""
+def sound(seed, seconds=1.0, drawn_anew=False):
+    """Noise in syllables, of another level each; drawn anew, other noise in the same syllables."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    samples = rng.standard_normal(len(time)) * (0.2 + np.abs(np.sin(2 * np.pi * rng.uniform(2, 4) * time)))
+    noise = rng.standard_normal(len(time))
+    beats = np.arange(0, seconds + 0.2, 0.15)
+    syllables = 0.02 + np.interp(time, beats, rng.uniform(0, 1, len(beats))) ** 2
+    samples = syllables * (np.random.default_rng(seed + 1000).standard_normal(len(time)) if drawn_anew else noise)
     return (rng.uniform(0.05, 0.1) * samples / np.std(samples)).astype(np.float32)
 
 
@@ -108,6 +111,18 @@ def test_the_same_recording_is_found_when_asked_for(collection):
     assert found(result) == {"near_duplicates": ("c1", "c6"), "leak": ("c1", "c6")}
     assert "both labels" in next(each.message for each in result.findings if each.kind == "near_duplicates")
     assert [(leak.key, leak.clips) for leak in result.leaks] == [("near_duplicate", ("c1", "c6"))]
+    both = check_dataset(manifest, CheckPlan(near_duplicates=True, utterances=True))
+    assert found(both) == found(result), "a recording that comes twice is not told twice"
+
+
+def test_an_utterance_that_comes_twice_is_found_when_asked_for(collection):
+    sounds = {n: sound(n, 2.5) for n in range(8)} | {6: sound(1, 2.5, drawn_anew=True)}
+    manifest = collection(sounds=sounds)
+    assert found(check_dataset(manifest, CheckPlan(near_duplicates=True))) == {}
+    result = check_dataset(manifest, CheckPlan(utterances=True, jobs=2))
+    assert found(result) == {"same_utterance": ("c1", "c6"), "leak": ("c1", "c6")}
+    assert "1 pairs are a genuine clip" in next(each.message for each in result.findings)
+    assert [(leak.key, leak.clips) for leak in result.leaks] == [("utterance", ("c1", "c6"))]
 
 
 def test_leaks_are_named_but_not_those_that_are_meant(collection):
