@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ..core.errors import UsageError
 from ..core.generatorsettings import GeneratorSettings
 from ..reports.text import printable
 from .generator_options import generator_options
@@ -17,6 +18,7 @@ from .terminal import shows_progress
 
 if TYPE_CHECKING:
     from ..core.cliprecord import ClipRecord
+    from ..pipeline.clip_credentials import ClipSigning
     from ..pipeline.generate import Generation
 
 DEFAULT_FOLDER = Path("generated")
@@ -49,12 +51,21 @@ _MAX_SEED = 2**53 - 1
     help="Folder for clips and manifest: a new one, or that of the same command.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Manifest lines on standard output in place of the table.")
+@click.option(
+    "--signer",
+    "signer_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Sign each clip with Content Credentials, by this signer (`covoguard credentials init`). "
+    "Default: $COVOGUARD_SIGNER, where it is set.",
+)
+@click.option("--no-sign", is_flag=True, help="No Content Credentials, even where $COVOGUARD_SIGNER is set.")
 @click.option("--no-self-test", is_flag=True, help="With a server: do not try first whether it marks.")
 @generator_options
 @verbosity_options
 def generate(
     speech: SpeechChoice, settings: GeneratorSettings, seed: int | None, format_name: str, folder: Path,
-    as_json: bool, no_self_test: bool, quiet: bool,
+    as_json: bool, signer_folder: Path | None, no_sign: bool, no_self_test: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Make speech that carries a token-level mark, with a manifest of every clip.
 
@@ -63,12 +74,15 @@ def generate(
     for spreadsheets. The same command, run again, goes on where it was stopped. A prompt that cannot be said is a
     line with an error, and the rest goes on.
 
+    With a signer each clip also gets Content Credentials: generated, by which model, under which mark. A clip that
+    could not be signed is kept, and its line says so.
+
     Marks are on by default, under your default key; the first one is made when there is none (see
     `covoguard keys`).
 
     \b
     Exit codes:
-      0  every clip is there    3  some prompts gave no clip, or a clip failed its check
+      0  every clip is there    3  some prompts gave no clip, or a clip failed its check or is unsigned
       2  wrong usage            4  model or key missing or damaged
       1  disk full, internal  130  interrupted: the same command goes on
 
@@ -83,6 +97,7 @@ def generate(
     from ..pipeline.clip_check import reading_back
     from ..pipeline.generate import GenerationPlan, open_generation
 
+    signing = _signing(signer_folder, no_sign=no_sign)
     prompts = speech.prompts()
     suffix: Literal[".flac", ".wav"] = ".wav" if format_name == "wav" else ".flac"
     plan = GenerationPlan(speech.voice, speech.takes, seed, suffix, speech.payload, settings)
@@ -91,11 +106,21 @@ def generate(
     with (
         reading_back(generator, key, payload=speech.payload is not None, recoverer=recoverer) as read_back,
         open_generation(
-            folder, prompts, generator, plan, key=key, read_back=read_back, recoverer=recoverer
+            folder, prompts, generator, plan, key=key, read_back=read_back, recoverer=recoverer, signing=signing
         ) as generation,
     ):
         _run(generation, as_json=as_json, quiet=quiet)
     click.get_current_context().exit(EXIT_NOT_ANALYSABLE if generation.tally.failures else 0)
+
+
+def _signing(folder: Path | None, *, no_sign: bool) -> "ClipSigning | None":
+    """The signer that was named, else the one that is configured; None: neither. Raises before anything is made."""
+    from ..pipeline.clip_credentials import load_clip_signing, signer_folder
+
+    if no_sign and folder is not None:
+        raise UsageError("--no-sign makes clips without credentials; leave out --signer")
+    chosen = None if no_sign else folder or signer_folder()
+    return None if chosen is None else load_clip_signing(chosen)
 
 
 def _run(generation: "Generation", *, as_json: bool, quiet: bool) -> None:

@@ -23,6 +23,8 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "scan": ("scan", "Give audio files a verdict with its evidence."),
     "verify": ("verify", "Tell whether files carry the token mark of your keys, how surely, and where."),
+    "sign": ("sign", "Sign files with Content Credentials (C2PA) that say how they came to be."),
+    "credentials": ("credentials", "Read Content Credentials (C2PA), and make a signer to try them out."),
     "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
     "dataset": (
         "dataset",

@@ -6,10 +6,10 @@ without a path. No line holds anything secret: of the key only its public id and
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .jsonrecord import from_json
+from .jsonrecord import ADDED_LATER, from_json
 
 ClipSchemaVersion = Literal[1]
 CLIP_SCHEMA_VERSION: ClipSchemaVersion = 1
@@ -76,6 +76,17 @@ class ClipCheck:
 
 
 @dataclass(frozen=True)
+class ClipCredentials:
+    """Whether the clip was signed. `failed`: the clip is whole, but has no credentials."""
+
+    status: Literal["signed", "failed"]
+    manifest: str | None = None
+    """Id of the manifest inside."""
+    detail: str | None = None
+    """What went wrong, when something did."""
+
+
+@dataclass(frozen=True)
 class ClipFailure:
     """Why there is no clip: a code and one sentence."""
 
@@ -120,11 +131,14 @@ class ClipRecord:
     check: ClipCheck | None
     error: ClipFailure | None
     tool_version: str
+    credentials: ClipCredentials | None = field(default=None, metadata=ADDED_LATER)
+    """None: no signer was named."""
 
     @property
     def is_failure(self) -> bool:
         """Whether there is no clip, or one that is not what was ordered."""
-        return self.error is not None or (self.check is not None and self.check.status in FAILED_CHECKS)
+        is_unsigned = self.credentials is not None and self.credentials.status == "failed"
+        return self.error is not None or is_unsigned or (self.check is not None and self.check.status in FAILED_CHECKS)
 
 
 def clip_line(record: ClipRecord) -> str:
@@ -133,6 +147,8 @@ def clip_line(record: ClipRecord) -> str:
     Raises `ValueError` on NaN and infinity, which JSON does not have.
     """
     content = {**dataclasses.asdict(record), "sampling": dict(record.sampling)}
+    if record.credentials is None:
+        del content["credentials"]
     return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 

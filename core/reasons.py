@@ -201,6 +201,78 @@ REASONS: dict[str, Reason] = _table(
         "The operating system reported an error while the file was read.",
         "Check the disk or network drive and scan again.",
     ),
+    # --- Content Credentials ------------------------------------------------------------------------
+    Reason(
+        "credentials_trusted",
+        "The file is byte for byte what was signed, and a trust list that you gave vouches for the signer.",
+        "Read what the signer asserts, and whose list vouches: credentials say who speaks, not that it is true.",
+    ),
+    Reason(
+        "credentials_untrusted",
+        "The file is byte for byte what was signed, but no trust list that you gave vouches for the signer.",
+        "Anyone can sign under any name. Find out who holds the certificate, and only then add it with --trust.",
+    ),
+    Reason(
+        "credentials_expired",
+        "The file is byte for byte what was signed, but the signer's certificate has run out since, or was never in "
+        "force, and no trusted timestamp says when the signing took place.",
+        "This is no sign of tampering. Ask the signer whether they signed it while the certificate was in force.",
+    ),
+    Reason(
+        "credentials_changed",
+        "The file has credentials, but its bytes are not those that were signed.",
+        "It was changed after the signing, by an edit or by a tool that rewrites files; obtain it from the signer.",
+    ),
+    Reason(
+        "credentials_altered",
+        "The credentials themselves do not hold: a statement, a signature or the certificate is not what it should be.",
+        "Believe nothing that they say. The record lists C2PA's own codes of what failed.",
+    ),
+    Reason(
+        "credentials_absent",
+        "The file has no Content Credentials, inside or beside it.",
+        "This is the normal state: most recorders write none, and most platforms remove them. It says nothing.",
+    ),
+    Reason(
+        "credentials_remote",
+        "The file only names a place on the network where its credentials are; nothing was fetched.",
+        "With --online they are fetched, which tells that server that somebody looks at this file.",
+    ),
+    Reason(
+        "credentials_unreadable",
+        "The file or its sidecar is too damaged, or of no known kind, so whether it has credentials cannot be told.",
+        "Obtain it again. This is not the same as having none.",
+    ),
+    Reason(
+        "credentials_recovered",
+        "The file lost its credentials, but a mark in its sound leads to a manifest in the local registry.",
+        "The bytes differ from the signed ones, as in every copy whose credentials were removed: no sign of tampering.",
+    ),
+    Reason(
+        "credentials_unresolved",
+        "The mark in the sound leads to several manifests of the local registry; nothing tells which is this file's.",
+        "All of them were signed under this mark: look in the registry's clips for the one that sounds the same.",
+    ),
+    Reason(
+        "credentials_not_checked",
+        "Content Credentials were not looked for, since the package that reads them is not installed.",
+        "Run `pip install 'covoguard[credentials]'`.",
+    ),
+    Reason(
+        "already_signed",
+        "The file has Content Credentials already; signing it again would drop them.",
+        "Keep it as it is, or sign the file from which it was made.",
+    ),
+    Reason(
+        "signing_failed",
+        "The signer refused or failed, so the file has no credentials; its sound is whole.",
+        "Read the message; check certificate, key and token, and run `covoguard sign` on the file.",
+    ),
+    Reason(
+        "output_exists",
+        "A file of the output's name is there already, and nothing is overwritten.",
+        "Name another folder with -o, or move the file away.",
+    ),
     Reason(
         "internal_error",
         "covoguard itself failed on this file. Other files are not affected.",

@@ -23,6 +23,7 @@ from ..reports.clip_csv import spreadsheet
 from ..reports.clip_summary import ClipTally
 from ..watermark.payload import Payload
 from .clip_check import SERVER, ReadBack, check_on_disk, marks_of
+from .clip_credentials import ClipSigning
 from .clip_folder import CLIPS_NAME, ClipFolder, RunSettings, writing
 from .marking import Marking, table_of
 from .prompted_clips import SEED_BITS, PromptedClips, listed_voices, places_of
@@ -94,10 +95,11 @@ def open_generation(
     key: SecretKey | None,
     read_back: ReadBack,
     recoverer: Path | None = None,
+    signing: ClipSigning | None = None,
 ) -> Iterator["Generation"]:
     """Begin a run in `folder`, or go on with the one that the same choices began there; `key` None: no marks.
 
-    `recoverer` as in `marks_of`.
+    `recoverer` as in `marks_of`; `signing` None: clips get no credentials. Signed or not, it is the same run.
 
     Raises `UsageError` for a voice that the generator has not, a folder that cannot be written or holds anything
     else; `IntegrityError` for one that is damaged.
@@ -111,7 +113,7 @@ def open_generation(
         clips.begin(_settings(prompts, generator, plan, marking, seed))
         with PromptSounds(prompts.folder, key) as sounds:
             said = PromptedClips(generator, sounds, voice=plan.voice, marking=marking, seed=seed)
-            yield Generation(clips, prompts, said, plan, seed, read_back)
+            yield Generation(clips, prompts, said, plan, seed, read_back, signing)
 
 
 class Generation:
@@ -119,7 +121,7 @@ class Generation:
 
     def __init__(
         self, clips: ClipFolder, prompts: PromptList, said: PromptedClips, plan: GenerationPlan, seed: int,
-        read_back: ReadBack,
+        read_back: ReadBack, signing: ClipSigning | None = None,
     ) -> None:  # fmt: skip
         """Made by `open_generation`. Counts what is there already; raises `IntegrityError` where it is damaged."""
         self.seed = seed
@@ -130,6 +132,7 @@ class Generation:
         self._said = said
         self._plan = plan
         self._read_back = read_back
+        self._signing = signing
         for record in clips.earlier():
             self.tally.add(record)
         self.earlier = self.tally.records
@@ -163,9 +166,10 @@ class Generation:
         path = self._clips.clip_path(record.index, self._plan.suffix)
         with writing(path):
             write_audio(path, clip.audio.samples, clip.audio.rate_hz)
+            credentials = self._signing.sign(path, record) if self._signing else None
             sha256 = sha256_of_file(path)
         check = check_on_disk(path, sha256, _expected_s(clip), self._read_back)
-        return replace(record, path=f"{CLIPS_NAME}/{path.name}", sha256=sha256, check=check)
+        return replace(record, path=f"{CLIPS_NAME}/{path.name}", sha256=sha256, check=check, credentials=credentials)
 
 
 def _expected_s(clip: Clip) -> float:

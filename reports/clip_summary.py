@@ -33,6 +33,7 @@ class ClipTally:
         self.failures = 0
         self.speech_s = 0.0
         self.checks: Counter[CheckStatus] = Counter()
+        self.credentials: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
 
     def add(self, record: ClipRecord) -> None:
@@ -43,6 +44,8 @@ class ClipTally:
         self.speech_s += record.duration_s or 0.0
         if record.check is not None:
             self.checks[record.check.status] += 1
+        if record.credentials is not None:
+            self.credentials[record.credentials.status] += 1
         if record.error is not None:
             self.errors[record.error.code] += 1
 
@@ -56,6 +59,8 @@ def clip_summary_lines(tally: ClipTally, earlier: int, elapsed_s: float) -> list
     if tally.checks:
         counts = (f"{FOUND[status][0]} {tally.checks[status]}" for status in FOUND if tally.checks[status])
         lines.append(f"marks read back: {', '.join(counts)}")
+    if tally.credentials:
+        lines.append(f"content credentials: signed {tally.credentials['signed']}, failed {tally.credentials['failed']}")
     if tally.errors:
         counts = (f"{code} {count}" for code, count in tally.errors.most_common())
         lines.append(f"prompts without a clip: {', '.join(counts)}")

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
+from ..core.credentialsrecord import CredentialsRecord, SigningRecord
 from ..core.errors import UsageError
 from ..core.scanrecord import ScanRecord
 from ..core.verifyrecord import VerifyRecord
+from .credentials_table import CredentialsTableWriter, SigningTableWriter
 from .csv_file import CsvWriter
 from .jsonl import JsonLinesWriter
 from .parquet import ParquetWriter
@@ -58,6 +60,14 @@ FORMATS: Formats[ScanRecord] = {
     "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
     "csv": Format("csv", ".csv", CsvWriter),
     "parquet": Format("parquet", ".parquet", ParquetWriter, is_text=False),
+}
+CREDENTIALS_FORMATS: Formats[CredentialsRecord] = {
+    "table": Format("table", ".txt", CredentialsTableWriter),
+    "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
+}
+SIGNING_FORMATS: Formats[SigningRecord] = {
+    "table": Format("table", ".txt", SigningTableWriter),
+    "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
 }
 VERIFY_FORMATS: Formats[VerifyRecord] = {
     "table": Format("table", ".txt", VerifyTableWriter),

@@ -2,6 +2,7 @@
 
 from typing import BinaryIO
 
+from ..core.credentialsrecord import CredentialsRecord, SigningRecord
 from ..core.jsonrecord import json_line
 from ..core.scanrecord import ScanRecord
 from ..core.verifyrecord import VerifyRecord
@@ -14,7 +15,7 @@ class JsonLinesWriter:
         """Write to a binary stream; the caller closes it."""
         self._stream = stream
 
-    def write(self, record: ScanRecord | VerifyRecord) -> None:
+    def write(self, record: ScanRecord | VerifyRecord | CredentialsRecord | SigningRecord) -> None:
         """One line, flushed."""
         self._stream.write(json_line(record).encode("ascii") + b"\n")
         self._stream.flush()

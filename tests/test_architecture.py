@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "pipeline": {"core", *SIBLINGS, "pipeline"},
     "cli": set(LAYERS),
 }
-HEAVY = ("torch", "transformers", "sklearn", "pyarrow", "av", "onnxruntime")
+HEAVY = ("torch", "transformers", "sklearn", "pyarrow", "av", "onnxruntime", "c2pa")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -193,6 +193,7 @@ def modules_loaded_by(code: str) -> set[str]:
         "import covoguard.core.audio",
         "from covoguard.detect.registry import SCORERS\nSCORERS.names()",
         "import covoguard.cli.scan",
+        "import covoguard.cli.credentials",
     ],
 )
 def test_start_up_loads_nothing_heavy(code):
