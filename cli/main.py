@@ -45,6 +45,7 @@ COMMANDS = {
         "Train what reads a model's speech tokens back from sound, so that its marks can be verified.",
     ),
     "keys": ("keys", "Make, list and rotate the secret keys that speech is marked with."),
+    "audit": ("audit", "Check, show and hand on the signed log of what was examined, by whom and with what."),
     "watermark": ("watermark", "Examine the token mark itself: whether it keeps its promises on your sound."),
     "demo": ("demo", "Show it all on this machine: make speech, damage it, look for the mark, and scan it."),
     "doctor": ("doctor", "Check that this installation is complete and works."),

@@ -11,7 +11,6 @@ import click
 from ..core.audio import DecodeLimits
 from ..core.errors import ModelMissing, UsageError
 from ..core.keyring import KeyRing
-from ..core.scanrecord import Case
 from ..detect.policy import load_policy
 from ..pipeline.crew import default_jobs
 from ..pipeline.key_choice import keys_to_test
@@ -21,6 +20,7 @@ from ..pipeline.second_look import LookTwiceAt, second_look_for
 from ..reports.formats import FORMATS
 from ..reports.outputs import Outputs
 from ..reports.summary import Tally
+from .case import case_options, run_in_case
 from .inputs import count_inputs, input_options, input_walks, keep_inputs
 from .options import (
     FailOn,
@@ -39,14 +39,6 @@ from .terminal import shows_progress, with_progress
 
 if TYPE_CHECKING:
     from ..pipeline.mark_evidence import ChecksMarks
-
-
-def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    try:
-        (text or "").encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise click.BadParameter("the text is not UTF-8, which every format needs") from error
-    return text
 
 
 @click.command()
@@ -80,16 +72,13 @@ def _unicode(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
     "a threshold of the policy, or for all. Takes about four times as long as scoring once.",
 )
 @exit_options
-@click.option("--case", "case_id", callback=_unicode, help="Case that the files belong to; goes into every record.")
-@click.option("--item", callback=_unicode, help="Exhibit within the case.")
-@click.option("--examiner", callback=_unicode, help="Who runs the scan.")
+@case_options
 @verbosity_options
 def scan(
     paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool, format_name: str | None,
     output_files: tuple[Path, ...], detector: str | None, model_folder: Path | None, policy_file: Path | None,
     jobs: int | None, timeout_s: float, max_duration_s: float, key_names: tuple[str, ...], all_keys: bool,
-    mark_model: Path | None, no_marks: bool, second_look: LookTwiceAt, fail_on: FailOn, exit_zero: bool,
-    case_id: str | None, item: str | None, examiner: str | None, quiet: bool,
+    mark_model: Path | None, no_marks: bool, second_look: LookTwiceAt, fail_on: FailOn, exit_zero: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Give audio files a verdict with its evidence.
 
@@ -124,22 +113,21 @@ def scan(
     policy = load_policy(policy_file)
     scorer = load_scorer(detector, model_folder)
     marks = None if no_marks else _mark_checker(key_names, all_keys, mark_model)
-    case = Case(case_id, item, examiner) if case_id or item or examiner else None
     to_stdout = standard_output_format(format_name, output_files)
-    records = scan_sources(
-        chain.from_iterable(walks),
-        scorer=scorer,
-        policy=policy,
-        limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
-        jobs=jobs or default_jobs(),
-        case=case,
-        marks=marks,
-        second_look=second_look_for(scorer, policy, second_look),
-    )
     watched = shows_progress(quiet=quiet, rows_on_terminal=to_stdout is not None and sys.stdout.isatty())
     total = count_inputs(paths, all_files) if watched and files_from is None else None
     tally, started = Tally(), time.monotonic()
-    with Outputs(output_files, to_stdout, FORMATS) as outputs:
+    with run_in_case() as case_file, Outputs(output_files, to_stdout, FORMATS) as outputs:
+        records = scan_sources(
+            chain.from_iterable(walks),
+            scorer=scorer,
+            policy=policy,
+            limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
+            jobs=jobs or default_jobs(),
+            case_file=case_file,
+            marks=marks,
+            second_look=second_look_for(scorer, policy, second_look),
+        )
         outputs.write_all(tally.counting(with_progress(records, total) if watched else records))
     if not quiet:
         print_summary(tally, time.monotonic() - started, output_files, sum(walk.skipped_files for walk in walks))

@@ -23,6 +23,7 @@ from ..reports.formats import VERIFY_FORMATS
 from ..reports.outputs import Outputs
 from ..reports.summary import MarkTally, mark_summary_lines
 from ..reports.text import printable
+from .case import case_options, run_in_case
 from .inputs import count_inputs, input_options, input_walks, keep_inputs
 from .options import jobs_option, key_options, limit_options, verbosity_options
 from .terminal import shows_progress, with_progress
@@ -89,6 +90,7 @@ def _alpha(_ctx: click.Context, _parameter: click.Parameter, alpha: float) -> fl
     show_default=True,
     help="Exit with 10 when a mark is present in a file; or with 11 when one has none or was not checked.",
 )
+@case_options
 @verbosity_options
 def verify(
     paths: tuple[str, ...], files_from: str | None, null_separated: bool, all_files: bool,
@@ -127,28 +129,38 @@ def verify(
     """
     walks = input_walks(paths, files_from, null_separated, all_files)
     keep_inputs([*paths, files_from or "", str(ledger_file or "")], output_files)
-    ring = KeyRing.open()
-    keys = keys_to_test(ring, key_names, all_keys=all_keys)
-    if not keys:
-        raise KeyMissing(
-            f"{ring.folder}: no keys, so no mark can be looked for; ask whoever holds the key for its file"
-        )
-    records = verify_sources(
-        chain.from_iterable(walks),
-        checker=load_mark_checker(keys, model_folder, alpha=alpha, payload=payload),
-        limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
-        jobs=jobs or default_jobs(),
-        ledger=_ledger_checker(ledger_file, model_folder, keys, alpha),
-    )
+    keys = _keys(key_names, all_keys=all_keys)
     shown = "jsonl" if as_json else None if output_files else "table"
     watched = shows_progress(quiet=quiet, rows_on_terminal=shown is not None and sys.stdout.isatty())
     total = count_inputs(paths, all_files) if watched and files_from is None else None
+    checker = load_mark_checker(keys, model_folder, alpha=alpha, payload=payload)
+    ledger = _ledger_checker(ledger_file, model_folder, keys, alpha)
+    standard_output = VERIFY_FORMATS[shown] if shown else None
     tally, started = MarkTally(), time.monotonic()
-    with Outputs(output_files, VERIFY_FORMATS[shown] if shown else None, VERIFY_FORMATS) as outputs:
+    with run_in_case() as case_file, Outputs(output_files, standard_output, VERIFY_FORMATS) as outputs:
+        records = verify_sources(
+            chain.from_iterable(walks),
+            checker=checker,
+            limits=DecodeLimits(timeout_s=timeout_s, max_duration_s=max_duration_s),
+            jobs=jobs or default_jobs(),
+            ledger=ledger,
+            case_file=case_file,
+        )
         outputs.write_all(tally.counting(with_progress(records, total, "verifying") if watched else records))
     if not quiet:
         _print_summary(tally, time.monotonic() - started, output_files, sum(walk.skipped_files for walk in walks))
     click.get_current_context().exit(exit_code(tally, fail_on))
+
+
+def _keys(names: tuple[str, ...], *, all_keys: bool) -> list[SecretKey]:
+    """The keys to look for. Raises `KeyMissing` where there are none."""
+    ring = KeyRing.open()
+    keys = keys_to_test(ring, names, all_keys=all_keys)
+    if not keys:
+        raise KeyMissing(
+            f"{ring.folder}: no keys, so no mark can be looked for; ask whoever holds the key for its file"
+        )
+    return keys
 
 
 def _ledger_checker(

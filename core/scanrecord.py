@@ -22,11 +22,23 @@ SCHEMA_VERSION: SchemaVersion = 1
 
 @dataclass(frozen=True)
 class Case:
-    """Which case and exhibit a scan belongs to, and who ran it."""
+    """Which case and exhibit a run belongs to, and who ran it."""
 
     id: str | None
     item: str | None
     examiner: str | None
+
+
+@dataclass(frozen=True)
+class AuditRef:
+    """The entry on this file in the audit log of the run: kept here, it shows later that none was cut off."""
+
+    log_id: str
+    seq: int
+    sha256: str
+    """Of the entry's line."""
+    key_id: str
+    """The key that signed it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class InputFacts:
     declared_duration_s: float | None = None
     """Seconds that the container declares."""
     bad_packets: int | None = None
+    sha256_after: str | None = field(default=None, metadata=ADDED_LATER)
+    """Of the bytes under the path after the analysis. None: they were not hashed again."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,8 @@ class ScanRecord:
     tool: Tool
     prev_hash: str | None
     """SHA-256 of the line of the record before this one (without its newline); None for the first."""
+    audit: AuditRef | None = field(default=None, metadata=ADDED_LATER)
+    """None: the run kept no audit log."""
 
 
 def record_line(record: ScanRecord) -> str:

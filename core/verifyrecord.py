@@ -4,12 +4,13 @@ As in `core/scanrecord.py`, the attribute names are the keys of the JSON form, f
 shipped JSON Schema (`reports/schema/verify-record-1.schema.json`) says what each one means.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from .jsonrecord import ADDED_LATER
 from .ledgerrecord import LedgerReading
 from .markrecord import TokenMark
-from .scanrecord import InputFacts, RecordError, Tool
+from .scanrecord import AuditRef, Case, InputFacts, RecordError, Tool
 
 VerifySchemaVersion = Literal[1]
 VERIFY_SCHEMA_VERSION: VerifySchemaVersion = 1
@@ -39,3 +40,6 @@ class VerifyRecord:
     tool: Tool
     ledger: LedgerReading | None = None
     """Evidence of another kind, which takes no part in `token_mark`. None: no ledger was given, or no bytes read."""
+    case: Case | None = field(default=None, metadata=ADDED_LATER)
+    audit: AuditRef | None = field(default=None, metadata=ADDED_LATER)
+    """None: the run kept no audit log."""

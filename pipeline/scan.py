@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from ..core.audio import DecodeLimits, VoiceActivity
 from ..core.protocols import Scorer
-from ..core.scanrecord import Case, HashChain, ScanRecord, Timing
+from ..core.scanrecord import HashChain, Marks, RecordError, ScanRecord, Timing
 from ..detect.policy import Policy
 from .analysis import FileAnalyser
+from .case import CaseFile
 from .crew import Crew, MakeRecord
+from .decision import decide_on
 from .inputs import Source
 from .run import new_run_id, this_tool
 from .seen import SeenFiles
@@ -33,7 +35,7 @@ def scan(
     policy: Policy,
     limits: DecodeLimits,
     jobs: int,
-    case: Case | None = None,
+    case_file: CaseFile | None = None,
     marks: "ChecksMarks | None" = None,
     second_look: "SecondLook | None" = None,
 ) -> Generator[ScanRecord]:
@@ -42,10 +44,10 @@ def scan(
     `sources` is read in a thread of its own, so records come out while it waits for more. A file that
     cannot be analysed is a record with an error, whatever happened; only a fault that concerns every file (a
     model that is missing or damaged) is raised. Files with the same bytes are analysed once; the later ones
-    say `duplicate_of`. Token marks are looked for with `marks` (None: not at all), and
-    copies of a file are scored as well with `second_look`.
+    say `duplicate_of`. Each record passes `case_file` (None: there is none). Token marks are looked for with `marks`
+    (None: not at all), and copies of a file are scored as well with `second_look`.
     """
-    run = RunFacts(new_run_id(), case, this_tool(), policy)
+    run = RunFacts(new_run_id(), this_tool(), policy)
     voice_activity = VoiceActivity()
     chain = HashChain()
     with SeenFiles() as seen:
@@ -58,7 +60,8 @@ def scan(
 
         with Crew(sources, jobs, analysing) as crew:
             for record in crew.records():
-                yield chain.link(_labelled(record, seen))
+                record = _labelled(record, seen)
+                yield chain.link(case_file.enter(record, partial(_failed, policy)) if case_file else record)
 
 
 def _labelled(record: ScanRecord, seen: SeenFiles) -> ScanRecord:
@@ -67,3 +70,9 @@ def _labelled(record: ScanRecord, seen: SeenFiles) -> ScanRecord:
         return record
     first = seen.first_seq(record.input.sha256, record.seq)
     return record if first == record.seq else replace(record, duplicate_of=first, timing=Timing())
+
+
+def _failed(policy: Policy, record: ScanRecord, error: RecordError) -> ScanRecord:
+    """The record of the same file with nothing found, for this reason."""
+    quality, decision = decide_on((), Marks(), None, error, policy)
+    return replace(record, quality=quality, detectors=(), marks=Marks(), decision=decision, error=error)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from ..core.audio import AudioReader, DecodeLimits, OpenedInput
 from ..core.errors import InputError, IntegrityError, ModelMissing
 from ..core.jsonrecord import json_line
-from ..core.scanrecord import Tool, path_facts
+from ..core.scanrecord import RecordError, Tool, path_facts
 from ..core.verifyrecord import VERIFY_SCHEMA_VERSION, VerifyRecord, VerifyTiming
 from .analysis import with_source
+from .case import CaseFile
 from .crew import Crew, MakeRecord
 from .inputs import Source, open_source
 from .ledger import LedgerChecker
@@ -29,10 +30,12 @@ def verify(
     limits: DecodeLimits,
     jobs: int,
     ledger: LedgerChecker | None = None,
+    case_file: CaseFile | None = None,
 ) -> Generator[VerifyRecord]:
     """Records of `sources` in their order, as they become ready. Close the generator to stop early.
 
-    `ledger` is looked into for each file's hash as well (None: there is none); what it says stands by itself.
+    `ledger` is looked into for each file's hash as well (None: there is none); what it says stands by itself. Each
+    record passes `case_file` (None: there is none).
     A file that cannot be read is a record with an error; only what concerns every file (a model that is missing
     or damaged) is raised.
     """
@@ -44,7 +47,13 @@ def verify(
             yield _Verifier(run_id, tool, checker, reader, ledger).record
 
     with Crew(sources, jobs, verifying) as crew:
-        yield from crew.records()
+        for record in crew.records():
+            yield case_file.enter(record, _failed) if case_file else record
+
+
+def _failed(record: VerifyRecord, error: RecordError) -> VerifyRecord:
+    """The record of the same file with nothing found, for this reason."""
+    return replace(record, token_mark=None, ledger=None, error=error)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from ..core.audio.source import named
 from ..core.errors import InputError, IntegrityError, ModelMissing
 from ..core.scanrecord import (
     SCHEMA_VERSION,
-    Case,
     InputFacts,
     RecordError,
     ScanRecord,
@@ -41,18 +40,17 @@ class RunFacts:
     """What all records of a run share."""
 
     run_id: str
-    case: Case | None
     tool: Tool
     policy: Policy
 
     def record(self, seq: int, findings: Findings) -> ScanRecord:
-        """The record of one file, without its place in the hash chain."""
+        """The record of one file, without its case and its place in the hash chain."""
         quality, decision = decide_on(findings.detectors, findings.marks, findings.quality, findings.error, self.policy)
         return ScanRecord(
             schema_version=SCHEMA_VERSION,
             run_id=self.run_id,
             seq=seq,
-            case=self.case,
+            case=None,
             input=findings.input,
             quality=quality,
             detectors=findings.detectors,

@@ -18,7 +18,8 @@ COLUMNS = (
     "stability_range_log10_lr", "token_mark", "token_mark_log10_p", "token_mark_seconds", "token_mark_key_id",
     "token_mark_epoch", "container", "codec", "sample_rate_hz", "channels", "size_bytes",
     "sha256", "duplicate_of", "error_code", "error_message", "policy_id", "policy_sha256", "model_sha256",
-    "case_id", "case_item", "case_examiner", "run_id", "tool_version",
+    "case_id", "case_item", "case_examiner", "run_id", "tool_version", "sha256_after", "audit_log_id", "audit_seq",
+    "audit_sha256",
 )  # fmt: skip
 
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -94,6 +95,10 @@ def flat_row(record: ScanRecord) -> dict[str, Cell]:
         "case_examiner": _text_cell(case.examiner),
         "run_id": record.run_id,
         "tool_version": record.tool.version,
+        "sha256_after": facts.sha256_after,
+        "audit_log_id": record.audit.log_id if record.audit else None,
+        "audit_seq": record.audit.seq if record.audit else None,
+        "audit_sha256": record.audit.sha256 if record.audit else None,
     }
 
 

@@ -5,7 +5,7 @@ from typing import BinaryIO
 from rich.table import Table
 from rich.text import Text
 
-from ..core.scanrecord import ScanRecord
+from ..core.scanrecord import AuditRef, ScanRecord
 from .page import TextPage
 from .text import printable, short_seconds
 
@@ -39,6 +39,8 @@ class TableWriter:
             reasons,
             printable(record.input.path),
         )
+        if record.audit is not None:
+            self._page.print(audit_line(record.audit))
 
     def finish(self) -> None:
         """Nothing is left to write."""
@@ -55,3 +57,8 @@ class TableWriter:
         row.add_column(ratio=1, overflow="fold")
         row.add_row(seq, verdict, log10_lr, speech, Text(reasons), Text(path), style=style)
         self._page.print(row)
+
+
+def audit_line(audit: AuditRef) -> Text:
+    """Where the audit log has the entry, as `covoguard audit verify --expect-head` takes it."""
+    return Text(f"    audit {audit.sha256}:{audit.seq}", overflow="fold")

@@ -57,10 +57,12 @@ def _number(log10: float | None) -> str:
 
 def _details(record: VerifyRecord) -> list[str]:
     """What a line has no room for."""
-    ledger = [_listed(record.ledger)] if record.ledger is not None else []
+    beside = [_listed(record.ledger)] if record.ledger is not None else []
+    if record.audit is not None:
+        beside.append(f"audit {record.audit.sha256}:{record.audit.seq}")
     if record.error is not None:
-        return [f"{record.error.code}: {printable(record.error.message)}", *ledger]
-    return [*_mark_details(record.token_mark), *ledger] if record.token_mark is not None else ledger
+        return [f"{record.error.code}: {printable(record.error.message)}", *beside]
+    return [*_mark_details(record.token_mark), *beside] if record.token_mark is not None else beside
 
 
 def _mark_details(mark: TokenMark) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from covoguard.core.markrecord import KeyReading, MarkAlignment, MarkedSpan, MarkPayload, TokenMark
 from covoguard.core.records import DomainFinding, SecondScore, Stability
 from covoguard.core.scanrecord import (
+    AuditRef,
     Case,
     Decision,
     DetectorResult,
@@ -44,6 +45,7 @@ SCORED = ScanRecord(
         duration_s=7.1,
         declared_duration_s=7.25,
         bad_packets=1,
+        sha256_after=SHA,
     ),
     quality=QualityFacts(
         speech_s=5.5,
@@ -78,6 +80,7 @@ SCORED = ScanRecord(
     timing=Timing(0.001, 0.02, 0.03, 0.04, 0.15),
     tool=Tool("0.1.0", "3.11.7", "1.31.1"),
     prev_hash=None,
+    audit=AuditRef("f" * 32, 3, SHA, "a" + 20 * "0"),
 )
 
 

@@ -21,8 +21,9 @@ from covoguard.reports.read import read_records
 from covoguard.reports.table import TableWriter
 from covoguard.reports.text import printable
 
+SHA = "0123456789abcdef" * 4
 SCHEMA_PATH = Path(__file__).resolve().parents[2] / "reports" / "schema" / "scan-record-1.schema.json"
-ADDED_LATER = {"domain", "stability", "second_look_s"}
+ADDED_LATER = {"domain", "stability", "second_look_s", "sha256_after", "audit"}
 SCHEMA = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
 
 
@@ -83,9 +84,9 @@ def test_the_schema_asks_for_exactly_the_keys_of_the_record(records):
     compare(SCHEMA, json.loads(record_line(records[0])))
 
 
-def test_a_record_from_before_domain_and_stability_keeps_its_bytes(records, tmp_path):
+def test_a_record_from_before_the_later_keys_keeps_its_bytes(records, tmp_path):
     data = json.loads(record_line(records[0]))
-    for table in (data["detectors"][0], data["timing"]):
+    for table in (data, data["input"], data["detectors"][0], data["timing"]):
         for key in ADDED_LATER & table.keys():
             del table[key]
     line = json.dumps(data, separators=(",", ":"))
@@ -95,6 +96,7 @@ def test_a_record_from_before_domain_and_stability_keeps_its_bytes(records, tmp_
     (record,) = read_records(path)
     assert record.detectors[0].domain is None
     assert record.detectors[0].stability is None
+    assert record.audit is None
     assert record_line(record) == line
 
 
@@ -168,6 +170,7 @@ def test_csv_has_one_flat_line_per_record_and_no_formulas(records):
     assert rows[3]["error_message"] == "'=1+1 a text"
     assert rows[4]["path"] == "bad\\xff\\n[red]x[/red]\\x1b[2J\\u202egpj.wav"
     assert rows[2]["log10_lr"] == rows[2]["domain"] == rows[2]["stability_range_log10_lr"] == ""
+    assert (rows[0]["audit_seq"], rows[0]["audit_sha256"], rows[0]["sha256_after"]) == ("3", SHA, SHA)
     assert (rows[0]["domain"], rows[0]["domain_share_further_out"]) == ("edge", "0.0075")
 
 
@@ -184,7 +187,7 @@ def test_the_table_fits_80_columns_and_loses_no_part_of_a_name(records):
     text = written(TableWriter, [*records, wide]).decode("utf-8")
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("x") >= 200
-    for word in ("synthetic", "not_analysable", "+2.00", "5.5 s", "día", "same_as_#0"):
+    for word in ("synthetic", "not_analysable", "+2.00", "5.5 s", "día", "same_as_#0", f"audit {SHA}:3"):
         assert word in text
 
 
@@ -211,7 +214,7 @@ def test_colours_never_reach_a_file(records, monkeypatch):
 
 
 def test_the_table_shows_hostile_names_as_escapes(records):
-    text = written(TableWriter, [records[4]]).decode("utf-8")
+    text = written(TableWriter, [replace(records[4], audit=None)]).decode("utf-8")
     assert "\x1b" not in text
     assert "\u202e" not in text
     flat = "".join(line[54:].strip() for line in text.splitlines()[1:])
