@@ -22,7 +22,7 @@ def report_lines(report: AuditReport, *, has_expected_head: bool) -> list[str]:
     """The answer, the head, and each finding with its line."""
     lines = [
         f"{report.path}: {_STATUS[report.status]}",
-        f"{report.lines} lines, {report.runs} runs, signed with {_keys(report)}",
+        f"{_counted(report.lines, 'line')}, {_counted(report.runs, 'run')}, signed with {_keys(report)}",
     ]
     if report.head is not None:
         lines.append(f"head {report.head}")
@@ -53,7 +53,7 @@ def _said(entry: Entry) -> str:
         version = _object(facts, "tool").get("version")
         return f"covoguard {version} {facts.get('command')}" + (f": case {', '.join(given)}" if given else "")
     if entry.action == "close":
-        return f"{facts.get('outcome')}, {facts.get('entries')} entries"
+        return f"{facts.get('outcome')}, {facts.get('entries')} {'entry' if facts.get('entries') == 1 else 'entries'}"
     if entry.action == "file":
         return f"{_found(facts)}  {_object(facts, 'input').get('path')}"
     if entry.action == "rotate":
@@ -72,3 +72,7 @@ def _found(facts: Mapping[str, Any]) -> str:
 def _object(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = facts.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
