@@ -39,6 +39,7 @@ COMMANDS = {
         "Measure a detector on labelled clips: error rates, calibration, by generator, source and condition.",
     ),
     "generate": ("generate", "Make speech that carries a token-level mark, with a manifest of every clip."),
+    "mark": ("mark", "Put a waveform mark on a recording, and hear it again before the file is written."),
     "ask": ("ask", "Ask a model that listens about a sound; it answers in text, with no speech."),
     "recover": (
         "recover",

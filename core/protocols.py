@@ -12,6 +12,8 @@ from .cliprecord import SpeechKind
 from .generatorsettings import DEFAULTS, GeneratorSettings
 from .modelcard import ModelFolder
 from .records import Audio, Clip, Evidence, Float32Array, Int32Array, Posteriors, Prompt, Segment, Tokens
+from .waveformrecord import MarkTraits, WaveformFinding
+from .waveformsettings import WAVEFORM_DEFAULTS, WaveformSettings
 
 if TYPE_CHECKING:
     import torch
@@ -184,14 +186,34 @@ class MarkTest(Protocol):
 
 
 class WaveformMark(Protocol):
-    """A mark laid on the waveform."""
+    """A mark laid on the waveform. Registered by name in `watermark/waveform`."""
 
-    def embed(self, audio: Audio) -> Audio:
-        """Same length and rate, marked."""
+    traits: MarkTraits
+    message_bytes: int
+    """Length of the message that every mark carries; 0: it carries none."""
+
+    @classmethod
+    def open(cls, settings: WaveformSettings = WAVEFORM_DEFAULTS) -> Self:
+        """Check what the user gave: cheap, and no more than that.
+
+        Raises `ModelMissing`, `KeyMissing` or `IntegrityError` for a file that was named and is not as it must be.
+        What was not named, or is not installed, only keeps `find` from looking.
+        """
         ...
 
-    def find(self, audio: Audio) -> Evidence:
-        """Status `detected`, `not_detected` or `not_checked`."""
+    def embed(self, audio: Audio, message: bytes = b"") -> Audio:
+        """Same rate and number of samples, marked; the same input gives the same samples.
+
+        Raises `UsageError` for a message of another length than `message_bytes`, `InputError` for sound that cannot
+        be marked, `ModelMissing` or `KeyMissing` for what is not there.
+        """
+        ...
+
+    def find(self, audio: Audio) -> WaveformFinding:
+        """Look for the mark in sound at any rate.
+
+        Never raises on sound of any kind: what cannot be looked at comes back as `not_checked`, with the reason.
+        """
         ...
 
 

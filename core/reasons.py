@@ -88,6 +88,48 @@ REASONS: dict[str, Reason] = _table(
         "The ledger lists the file but has kept no tokens of it.",
         "Verify from the sound: leave out --ledger, and give the model's recoverer with --model.",
     ),
+    # --- waveform marks: why one was not looked for, or is not certain --------------------------------
+    Reason(
+        "mark_not_installed",
+        "What finds this waveform mark is not installed, or cannot run.",
+        "Read the detail of the finding: it names what is missing and how to get it.",
+    ),
+    Reason(
+        "no_checkpoint",
+        "This waveform mark is found with a checkpoint that you must bring, and none was given.",
+        "Name the file and its SHA-256, from a source that you trust.",
+    ),
+    Reason(
+        "no_mark_key",
+        "This waveform mark is keyed, and no key was given.",
+        "Name the key file with which your recordings were marked.",
+    ),
+    Reason(
+        "no_issued_messages",
+        "No message was ever issued here for this waveform mark, so no candidate could be told from chance.",
+        "Look on the machine that marked the recordings, or point $COVOGUARD_DATA to its register.",
+    ),
+    Reason(
+        "mark_not_measured",
+        "The detector of this waveform mark hears it, but how often it does so without one was never measured, and no "
+        "issued message confirms it.",
+        "Treat it as a hint. Seek the register of whoever may have marked the recording.",
+    ),
+    Reason(
+        "mark_failed",
+        "What puts on or finds this waveform mark failed on this sound.",
+        "Read the detail of the finding. Nothing is known about the mark.",
+    ),
+    Reason(
+        "not_mono",
+        "A waveform mark is looked for in one channel.",
+        "Mix the channels to one, as covoguard's own reader does.",
+    ),
+    Reason(
+        "not_finite",
+        "Samples of the sound are NaN or infinite.",
+        "Export the recording again.",
+    ),
     # --- quality: what limits the score ----------------------------------------------------------------
     Reason(
         "too_short",

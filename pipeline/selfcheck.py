@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from ..core.proportion import upper_limit
 from ..core.protocols import TokenRecoverer
 from ..core.records import Audio
 from ..core.selfcheckrecord import SelfCheck, Share
@@ -25,8 +26,6 @@ from .mark_evidence import DEFAULT_ALPHA, RecoveredPasses, why_not
 
 BOUNDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Where shares are compared: the points of a QQ plot of p-values."""
-CONFIDENCE = 0.95
-"""Of the one-sided upper limits."""
 ALARM = 1e-3
 """A share is called above its bound when, were it at the bound, so many pairs would be less likely than this."""
 _SUBKEY_BYTES = 32
@@ -100,9 +99,8 @@ class SelfCheckRun:
 
 
 def _share(bound: float, log10_ps: npt.NDArray[np.float64]) -> Share:
-    from scipy.stats import beta, binom
+    from scipy.stats import binom
 
     n = len(log10_ps)
     k = int((log10_ps <= math.log10(bound)).sum())
-    upper = 1.0 if k == n else float(beta.ppf(CONFIDENCE, k + 1, n - k))
-    return Share(bound, k, k / n, upper, above=bool(binom.sf(k - 1, n, bound) < ALARM))
+    return Share(bound, k, k / n, upper_limit(k, n), above=bool(binom.sf(k - 1, n, bound) < ALARM))

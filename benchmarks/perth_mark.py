@@ -1,0 +1,134 @@
+"""How often Perth's mark is found after ten kinds of damage, and how often in sound that never had it.
+
+    python benchmarks/perth_mark.py FOLDER [--marked 20] [--unmarked 500] [--seed 1]
+
+FOLDER holds genuine recordings that carry no such mark, and whatever else: with --manifest, a CSV with the columns
+`file` and `label`, only those labelled bonafide are used. Needs the extra `perth`. Prints two tables for
+docs/waveform_marks.md; the counts of the second stand in `watermark/waveform/perth.py`.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from attacks import ATTACKS, RATE_HZ, Attack
+
+from covoguard.core.audio import AudioReader, open_input
+from covoguard.core.proportion import upper_limit
+from covoguard.core.records import Audio, Float32Array
+from covoguard.core.waveformrecord import WaveformFinding
+from covoguard.core.waveformsettings import WaveformSettings
+from covoguard.datasets.degrade.band import low_pass
+from covoguard.watermark.waveform.perth import DETECTED, INCONCLUSIVE, PerthMark
+
+
+def resampled_to_8k(samples: Float32Array, seed: int) -> Float32Array:
+    """Down to 8 kHz and back."""
+    import soxr
+
+    back: Float32Array = soxr.resample(soxr.resample(samples, RATE_HZ, 8_000), 8_000, RATE_HZ)
+    return back
+
+
+def one_second(samples: Float32Array, seed: int) -> Float32Array:
+    """A second from anywhere."""
+    start = int(np.random.default_rng(seed).integers(0, max(1, len(samples) - RATE_HZ)))
+    return samples[start : start + RATE_HZ]
+
+
+DAMAGE: dict[str, Attack] = {
+    **{name: ATTACKS[name] for name in ("clean", "mp3 64k", "mp3 32k", "aac 32k", "opus 16k", "noise 20 dB")},
+    "noise 10 dB": ATTACKS["noise 10 dB"],
+    "resample 8k": resampled_to_8k,
+    "low-pass 4k": lambda samples, seed: low_pass(samples, 4_000.0),
+    "speed +5 %": ATTACKS["speed +5 %"],
+    "speed -5 %": ATTACKS["speed -5 %"],
+    "tempo +5 %": ATTACKS["tempo +5 %"],
+    "crop to 1 s": one_second,
+}
+
+
+def main() -> None:
+    """Mark, damage, look, count, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--manifest", type=Path, help="CSV that says which files of FOLDER are bonafide")
+    parser.add_argument("--marked", type=int, default=20, help="clips to mark and damage")
+    parser.add_argument("--unmarked", type=int, default=500, help="clips to look for false alarms in")
+    parser.add_argument("--seed", type=int, default=1, help="decides which clips, which noise and which crop")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    still, swept = PerthMark(WaveformSettings(speed_sweep=False)), PerthMark(WaveformSettings(speed_sweep=True))
+    clips = recordings(options.folder, options.manifest, options.seed)
+    print_robustness([next(clips) for _ in range(options.marked)], still, swept)
+    print_false_alarms(clips, options.unmarked, still, swept)
+
+
+def recordings(folder: Path, manifest: Path | None, seed: int) -> Iterator[Audio]:
+    """Clips of at least a second, in an order that `seed` decides."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    if manifest is not None:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            genuine = {row["file"] for row in csv.DictReader(file) if row["label"] == "bonafide"}
+        paths = [path for path in paths if str(path.relative_to(folder)) in genuine]
+    with AudioReader() as reader:
+        for index in np.random.default_rng(seed).permutation(len(paths)):
+            with open_input(paths[index]) as opened:
+                audio = reader.read(opened).audio
+            if audio.duration_s >= 1.0:
+                yield audio
+
+
+def print_robustness(clips: Sequence[Audio], still: PerthMark, swept: PerthMark) -> None:
+    """Share of marked clips found after each kind of damage."""
+    marked = [still.embed(clip) for clip in clips]
+    snr_db = [
+        10 * np.log10(power(clip.samples) / power(after.samples - clip.samples))
+        for clip, after in zip(clips, marked, strict=True)
+    ]
+    seconds = sum(clip.duration_s for clip in clips)
+    print(f"{len(clips)} clips, {seconds:.0f} s; the mark lies {np.mean(snr_db):.1f} dB below the speech\n")
+    print("| after | found | inconclusive | mean score | found with sweep | mean score |\n|---|---|---|---|---|---|")
+    for name, attack in DAMAGE.items():
+        damaged = [Audio(attack(clip.samples, seed), RATE_HZ) for seed, clip in enumerate(marked)]
+        alone, along = ([mark.find(clip) for clip in damaged] for mark in (still, swept))
+        print(
+            f"| {name} | {share(alone, 'detected')} | {share(alone, 'inconclusive')} | {mean_score(alone):.2f} "
+            f"| {share(along, 'detected')} | {mean_score(along):.2f} |",
+            flush=True,
+        )
+
+
+def print_false_alarms(clips: Iterator[Audio], count: int, still: PerthMark, swept: PerthMark) -> None:
+    """Unmarked clips called marked, at the true speed alone and with the sweep."""
+    pairs = [(still.find(clip), swept.find(clip)) for clip, _ in zip(clips, range(count), strict=False)]
+    print(f"\n| {len(pairs)} unmarked clips | >= {DETECTED} | at most (95 %) | >= {INCONCLUSIVE} | largest |")
+    print("|---|---|---|---|---|")
+    for name, findings in (("true speed alone", [a for a, _ in pairs]), ("with the sweep", [b for _, b in pairs])):
+        scores = np.array([finding.score for finding in findings if finding.score is not None])
+        alarms = int((scores >= DETECTED).sum())
+        limit = upper_limit(alarms, len(scores))
+        print(f"| {name} | {alarms} | {limit:.2%} | {int((scores >= INCONCLUSIVE).sum())} | {scores.max():.3f} |")
+        print("  largest ten:", " ".join(f"{score:.3f}" for score in sorted(scores)[-10:]))
+
+
+def share(findings: Sequence[WaveformFinding], status: str) -> str:
+    """So many of how many."""
+    return f"{sum(finding.status == status for finding in findings)}/{len(findings)}"
+
+
+def mean_score(findings: Sequence[WaveformFinding]) -> float:
+    """Of those that could be checked."""
+    return float(np.mean([finding.score for finding in findings if finding.score is not None]))
+
+
+def power(samples: Float32Array) -> float:
+    """Mean square."""
+    return float(np.mean(np.square(samples, dtype=np.float64)))
+
+
+if __name__ == "__main__":
+    main()
