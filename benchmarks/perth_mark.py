@@ -9,6 +9,8 @@ docs/waveform_marks.md; the counts of the second stand in `watermark/waveform/pe
 
 import argparse
 import csv
+import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -50,6 +52,9 @@ DAMAGE: dict[str, Attack] = {
     "crop to 1 s": one_second,
 }
 
+COUNTED_TOGETHER = 20
+"""Clips after which the counts so far are printed on standard error: a run of 500 takes a while."""
+
 
 def main() -> None:
     """Mark, damage, look, count, print."""
@@ -63,8 +68,10 @@ def main() -> None:
     torch.set_num_threads(1)
     still, swept = PerthMark(WaveformSettings(speed_sweep=False)), PerthMark(WaveformSettings(speed_sweep=True))
     clips = recordings(options.folder, options.manifest, options.seed)
-    print_robustness([next(clips) for _ in range(options.marked)], still, swept)
-    print_false_alarms(clips, options.unmarked, still, swept)
+    if options.marked:
+        print_robustness(list(itertools.islice(clips, options.marked)), still, swept)
+    if options.unmarked:
+        print_false_alarms(clips, options.unmarked, still, swept)
 
 
 def recordings(folder: Path, manifest: Path | None, seed: int) -> Iterator[Audio]:
@@ -104,7 +111,14 @@ def print_robustness(clips: Sequence[Audio], still: PerthMark, swept: PerthMark)
 
 def print_false_alarms(clips: Iterator[Audio], count: int, still: PerthMark, swept: PerthMark) -> None:
     """Unmarked clips called marked, at the true speed alone and with the sweep."""
-    pairs = [(still.find(clip), swept.find(clip)) for clip, _ in zip(clips, range(count), strict=False)]
+    pairs: list[tuple[WaveformFinding, WaveformFinding]] = []
+    for clip in itertools.islice(clips, count):
+        pairs.append((still.find(clip), swept.find(clip)))
+        if len(pairs) % COUNTED_TOGETHER == 0:
+            alarms = [share([each[which] for each in pairs], "detected") for which in (0, 1)]
+            print(
+                f"so far {alarms[0]} at the true speed alone, {alarms[1]} with the sweep", file=sys.stderr, flush=True
+            )
     print(f"\n| {len(pairs)} unmarked clips | >= {DETECTED} | at most (95 %) | >= {INCONCLUSIVE} | largest |")
     print("|---|---|---|---|---|")
     for name, findings in (("true speed alone", [a for a, _ in pairs]), ("with the sweep", [b for _, b in pairs])):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..core.errors import InputError
 from ..core.records import Audio, Float32Array, Segment
 
 PIECE_S = 10.0
@@ -25,6 +26,13 @@ def unusable(audio: Audio, min_s: float) -> tuple[str, str] | None:
     if float(np.abs(samples).max()) < SILENCE_PEAK:
         return "no_speech", "all of it is silent"
     return None
+
+
+def require_usable(audio: Audio, min_s: float) -> None:
+    """Raise `InputError`, with the code that `unusable` gives, for sound that no mark can be put on."""
+    if problem := unusable(audio, min_s):
+        code, why = problem
+        raise InputError(f"{audio.source or 'the sound'}: cannot be marked: {why}", code=code)
 
 
 def pieces(length: int, rate_hz: int) -> list[tuple[int, int]]:

@@ -77,7 +77,9 @@ def test_unmarked_speech_is_not_called_marked_and_twice_the_same(mark):
     assert mark.find(voice()) == finding
 
 
-@pytest.mark.parametrize(("rate_hz", "length"), [(16_000, 64_001), (8_000, 32_003), (44_100, 176_399), (48_000, 192_000)])
+@pytest.mark.parametrize(
+    ("rate_hz", "length"), [(16_000, 64_001), (8_000, 32_003), (44_100, 176_399), (48_000, 192_000)]
+)
 def test_a_marked_sound_has_the_same_length_and_rate_and_is_near_the_original(mark, rate_hz, length):
     audio = Audio(voice(rate_hz, 4.1).samples[:length], rate_hz, "speech.wav")
     marked, again = (mark.embed(audio, message_of(mark)) for _ in range(2))
@@ -91,7 +93,7 @@ def test_a_marked_sound_has_the_same_length_and_rate_and_is_near_the_original(ma
 
 
 def test_a_message_of_the_wrong_length_is_refused(mark):
-    with pytest.raises(UsageError, match="message|bytes"):
+    with pytest.raises(UsageError, match=r"message|bytes"):
         mark.embed(voice(), message_of(mark) + b"x")
 
 

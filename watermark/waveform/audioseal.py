@@ -19,7 +19,7 @@ from ...core.records import Audio, Float32Array, Segment
 from ...core.waveformrecord import MarkTraits, WaveformFinding, not_checked
 from ...core.waveformsettings import WAVEFORM_DEFAULTS, CheckpointFile, WaveformSettings
 from ..issued import IssuedMessages, chance_of_a_match
-from ..pieces import add_residue, fitted, joined, pieces, unusable
+from ..pieces import add_residue, fitted, joined, pieces, require_usable, unusable
 from ..registry import WAVEFORM_MARKS
 
 RATE_HZ = 16_000
@@ -79,8 +79,7 @@ class AudioSealMark:
         """The mark alone is computed at 16 kHz and added at the native rate."""
         if len(message) != self.message_bytes:
             raise UsageError(f"audioseal marks carry {self.message_bytes} bytes, not {len(message)}")
-        if problem := unusable(audio, MIN_S):
-            raise InputError(f"{audio.source or 'the sound'}: cannot be marked: {problem[1]}", code=problem[0])
+        require_usable(audio, MIN_S)
         generator = self._loaded("generator")
         bits = np.unpackbits(np.frombuffer(message, np.uint8))
 
@@ -95,12 +94,12 @@ class AudioSealMark:
             return not_checked(self.traits, *problem)
         try:
             detector = self._loaded("detector")
-        except ModelMissing as error:
+            heard = {
+                (start, end): _presence(detector, resample(audio.samples[start:end], audio.rate_hz, RATE_HZ))
+                for start, end in pieces(len(audio.samples), audio.rate_hz)
+            }
+        except (ModelMissing, InputError) as error:
             return not_checked(self.traits, error.code, error.message)
-        heard = {
-            (start, end): _presence(detector, resample(audio.samples[start:end], audio.rate_hz, RATE_HZ))
-            for start, end in pieces(len(audio.samples), audio.rate_hz)
-        }
         share, message = max(heard.values(), key=lambda each: each[0])
         marked = joined((cut for cut, each in heard.items() if each[0] >= PRESENT), audio.rate_hz)
         return self._judged(share, message, marked)
@@ -201,10 +200,15 @@ def _residue(generator: Any, samples: Float32Array, rate_hz: int, bits: npt.NDAr
 
 
 def _presence(detector: Any, samples: Float32Array) -> tuple[float, bytes]:
-    """Share of 16 kHz `samples` (n,) that are called marked, and the 16 bits that come with it."""
+    """Share of 16 kHz `samples` (n,) that are called marked, and the 16 bits that come with it.
+
+    Raises `InputError` (`mark_failed`) where the network gives no numbers.
+    """
     import torch
 
     with torch.inference_mode():
         probabilities, bits = detector(torch.from_numpy(samples)[None, None])
+    if not probabilities.isfinite().all():
+        raise InputError("audioseal gave no numbers for this sound; is the checkpoint whole?", code="mark_failed")
     share = float((probabilities[0, 1] > FRAME_PROBABILITY).float().mean())
     return share, np.packbits(bits[0].numpy() > 0.5).tobytes()

@@ -16,7 +16,7 @@ from ...core.records import Audio, Float32Array
 from ...core.waveformrecord import MarkTraits, WaveformFinding, not_checked
 from ...core.waveformsettings import WAVEFORM_DEFAULTS, WaveformSettings
 from ..issued import IssuedMessages, chance_of_a_match
-from ..pieces import unusable
+from ..pieces import require_usable, unusable
 from ..program import program_path, run_program
 from ..registry import WAVEFORM_MARKS
 
@@ -69,8 +69,7 @@ class AudiowmarkMark:
         """What the program makes of the sound, in steps of 16 bits; as `core.protocols.WaveformMark.embed`."""
         if len(message) != self.message_bytes:
             raise UsageError(f"audiowmark marks carry {self.message_bytes} bytes, not {len(message)}")
-        if problem := unusable(audio, MIN_S):
-            raise InputError(f"{audio.source or 'the sound'}: cannot be marked: {problem[1]}", code=problem[0])
+        require_usable(audio, MIN_S)
         program, key = self._program(), self._key_file()
         with tempfile.TemporaryDirectory(prefix="covoguard-") as folder:
             plain, marked = Path(folder, "plain.wav"), Path(folder, "marked.wav")

@@ -19,7 +19,7 @@ from ...core.errors import InputError, ModelMissing, UsageError
 from ...core.records import Audio, Float32Array
 from ...core.waveformrecord import FalseAlarms, MarkTraits, WaveformFinding, WaveformStatus, not_checked
 from ...core.waveformsettings import WAVEFORM_DEFAULTS, WaveformSettings
-from ..pieces import SILENCE_PEAK, add_residue, fitted, joined, pieces, unusable
+from ..pieces import SILENCE_PEAK, add_residue, fitted, joined, pieces, require_usable, unusable
 from ..registry import WAVEFORM_MARKS
 
 RATE_HZ = 32_000
@@ -84,8 +84,7 @@ class PerthMark:
         """
         if message:
             raise UsageError("perth marks carry no message; leave it out")
-        if problem := unusable(audio, MIN_S):
-            raise InputError(f"{audio.source or 'the sound'}: cannot be marked: {problem[1]}", code=problem[0])
+        require_usable(audio, MIN_S)
         network = self._loaded()
 
         def residue(samples: Float32Array) -> Float32Array:
@@ -159,7 +158,8 @@ def _what_is_missing() -> str:
 
 def _weights_sha256(package: Any) -> str | None:
     """Of the one checkpoint in the package; None where it does not hold just one."""
-    found = list(Path(package.__file__).parent.rglob("*.pth.tar")) if package.__file__ else []
+    file = getattr(package, "__file__", None)
+    found = list(Path(file).parent.rglob("*.pth.tar")) if file else []
     return hashlib.sha256(found[0].read_bytes()).hexdigest() if len(found) == 1 else None
 
 
