@@ -37,7 +37,7 @@ _OPTIONS = (
         help="Register of the messages in marks. Default: issued_marks.sqlite in $COVOGUARD_DATA.",
     ),
     click.option(
-        "--speed-sweep/--no-speed-sweep", default=True, show_default=True,
+        "--speed-sweep", is_flag=True,
         help="Look for waveform marks at other playback speeds too: ten times the work where there is none.",
     ),
 )  # fmt: skip

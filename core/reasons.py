@@ -116,6 +116,12 @@ REASONS: dict[str, Reason] = _table(
         "Treat it as a hint. Seek the register of whoever may have marked the recording.",
     ),
     Reason(
+        "mark_at_other_speed",
+        "The waveform mark is heard only when the recording is taken to have been played too fast or too slow, and so "
+        "many speeds were tried that unmarked sound reaches such scores too.",
+        "Treat it as a hint. Find a copy at the original speed.",
+    ),
+    Reason(
         "mark_failed",
         "What puts on or finds this waveform mark failed on this sound.",
         "Read the detail of the finding. Nothing is known about the mark.",

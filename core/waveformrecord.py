@@ -75,7 +75,7 @@ class WaveformFinding:
     issued_utc: str | None = None
     """When this very message was issued here."""
     false_alarms: FalseAlarms | None = None
-    """None: never measured for what gave this answer."""
+    """Of the answer that was given, and of `detected` where that is `not_detected`. None: never measured."""
     model_sha256: str | None = None
 
     def to_evidence(self) -> Evidence:

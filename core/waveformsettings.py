@@ -24,8 +24,8 @@ class WaveformSettings:
     """A key file of `audiowmark gen-key`."""
     issued: Path | None = None
     """The register of issued messages; None: the one in the data folder (`core/datafolder.py`)."""
-    speed_sweep: bool = True
-    """Look for a mark also at other playback speeds, where that takes time."""
+    speed_sweep: bool = False
+    """Look for marks also at other playback speeds: much more work, and for Perth more chances of a false alarm."""
 
 
 WAVEFORM_DEFAULTS = WaveformSettings()

@@ -128,9 +128,10 @@ def _heard_again(content: bytes, mark: WaveformMark, message: bytes, source: Pat
 
     channels, rate_hz = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     finding = mark.find(_Sound(channels, rate_hz, "").mix(str(source)))
-    if finding.status in ("detected", "not_checked") or (message and finding.message == message.hex()):
+    right = finding.message == message.hex() if message else finding.status == "inconclusive"
+    if right or finding.status in ("detected", "not_checked"):
         return finding
-    heard = "" if finding.score is None else f" (score {finding.score:.2f}, needed {finding.threshold:g})"
+    heard = "" if finding.score is None else f" (score {finding.score:.2f}, and {finding.threshold:g} is certain)"
     raise InputError(
         f"{named(source)}: the mark {mark.traits.method} cannot be heard again in the marked sound{heard}, so nothing "
         "was written; take a longer or louder recording",

@@ -55,7 +55,7 @@ def add_residue(samples: Float32Array, rate_hz: int, residue: Callable[[Float32A
         if late_end > end:
             part[end - start :] *= np.linspace(1.0, 0.0, late_end - end, dtype=np.float32)
         total[start:late_end] += part
-    return np.clip(samples + total, -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(samples + total, -1.0, 1.0), np.float32)
 
 
 def fitted(samples: Float32Array, length: int) -> Float32Array:

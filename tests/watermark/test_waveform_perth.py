@@ -14,7 +14,7 @@ from covoguard.core.waveformsettings import WaveformSettings
 from covoguard.datasets.degrade.playback import change_speed
 from covoguard.watermark.pieces import PIECE_S
 from covoguard.watermark.waveform import perth
-from covoguard.watermark.waveform.perth import DETECTED, TRIALS, TRIALS_SWEPT, PerthMark
+from covoguard.watermark.waveform.perth import ALARMS, DETECTED, TRIALS, PerthMark
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_what_is_marked_is_found_with_its_bound_and_the_hash_of_the_weights(stil
     finding = still.find(still.embed(voice(rate_hz)))
     assert (finding.status, finding.speed, finding.segments) == ("detected", 1.0, (Segment(0.0, 4.0),))
     assert finding.score > 0.9
-    assert (finding.false_alarms.alarms, finding.false_alarms.trials) == TRIALS
+    assert (finding.false_alarms.alarms, finding.false_alarms.trials) == (ALARMS["detected"], TRIALS)
     assert len(finding.model_sha256) == 64
     assert finding.traits.keyless
     assert finding.traits.removable
@@ -73,8 +73,8 @@ def test_another_speed_is_found_by_the_sweep_alone(still):
     faster = Audio(change_speed(marked.samples, 1.04), 16_000)
     assert still.find(faster).status == "not_detected"
     found = PerthMark(WaveformSettings(speed_sweep=True)).find(faster)
-    assert (found.status, found.speed) == ("detected", 1.04)
-    assert (found.false_alarms.alarms, found.false_alarms.trials) == TRIALS_SWEPT
+    assert (found.status, found.reason, found.speed) == ("inconclusive", "mark_at_other_speed", 1.04)
+    assert (found.false_alarms.alarms, found.false_alarms.trials) == (ALARMS["swept"], TRIALS)
 
 
 def test_the_class_that_is_silently_none_is_named_with_what_is_missing(stand_in, monkeypatch):
@@ -109,20 +109,31 @@ def test_nan_is_never_written(stand_in):
 def test_silent_pieces_are_neither_scored_nor_marked(stand_in):
     watermarker = Scores(score=lambda samples: 0.1, marked=lambda samples: samples + np.float32(0.01))
     stand_in(watermarker)
-    sound = np.concatenate([np.zeros(int(PIECE_S) * 16_000, np.float32), voice(duration_s=PIECE_S).samples])
+    piece = int(PIECE_S) * 16_000
+    sound = np.concatenate([np.zeros(2 * piece, np.float32), voice(duration_s=PIECE_S).samples])
     mark = PerthMark(WaveformSettings(speed_sweep=False))
     assert mark.find(Audio(sound, 16_000)).false_alarms.pieces == 1
     assert len(watermarker.heard) == 1
-    marked = mark.embed(Audio(np.concatenate([sound, np.zeros(int(PIECE_S) * 16_000, np.float32)]), 16_000))
-    assert np.abs(marked.samples[: 9 * 16_000]).max() == 0.0
+    marked = mark.embed(Audio(sound, 16_000)).samples
+    assert not marked[:piece].any()
+    assert np.abs(marked[2 * piece :] - sound[2 * piece :]).min() > 0.005
 
 
 @pytest.mark.parametrize(
-    ("score", "status"), [(0.19, "not_detected"), (0.21, "inconclusive"), (0.49, "inconclusive"), (0.5, "detected")]
+    ("score", "status"), [(0.49, "not_detected"), (0.5, "inconclusive"), (0.94, "inconclusive"), (0.951, "detected")]
 )
 def test_thresholds(stand_in, score, status):
     stand_in(Scores(score=lambda samples: score))
     assert PerthMark(WaveformSettings(speed_sweep=False)).find(voice()).status == status
+
+
+@pytest.mark.parametrize(("score", "status"), [(0.89, "not_detected"), (0.91, "inconclusive"), (1.0, "inconclusive")])
+def test_no_score_at_another_speed_is_certain(stand_in, score, status):
+    faster = Scores(score=lambda samples: 0.1 if len(samples) == 128_000 else score)
+    stand_in(faster)
+    finding = PerthMark(WaveformSettings(speed_sweep=True)).find(voice())
+    assert finding.status == status
+    assert finding.score == pytest.approx(0.1 if status == "not_detected" else score)
 
 
 def test_each_piece_is_a_try_and_raises_the_bound(stand_in):
@@ -134,19 +145,20 @@ def test_each_piece_is_a_try_and_raises_the_bound(stand_in):
 
 
 def test_the_sweep_starts_only_where_nothing_was_found_and_hears_a_bounded_part(stand_in):
-    found, missed = Scores(score=lambda samples: 0.9), Scores()
+    found, missed = Scores(score=lambda samples: 0.6), Scores()
     stand_in(found)
-    PerthMark().find(voice())
+    PerthMark(WaveformSettings(speed_sweep=True)).find(voice())
     assert len(found.heard) == 1
     stand_in(missed)
-    PerthMark().find(Audio(np.tile(voice(duration_s=PIECE_S).samples, 20), 16_000))
+    long = Audio(np.tile(voice(duration_s=PIECE_S).samples, 20), 16_000)
+    assert PerthMark(WaveformSettings(speed_sweep=True)).find(long).status == "not_detected"
     swept = len(missed.heard) - 20
     assert 0 < swept <= len(perth.SWEEP_SPEEDS) * perth.SWEPT_PIECES
     assert swept % len(perth.SWEEP_SPEEDS) == 0
 
 
 def test_only_the_marked_pieces_are_segments(stand_in):
-    loud = Scores(score=lambda samples: 0.9 if np.abs(samples).max() > 0.5 else 0.0)
+    loud = Scores(score=lambda samples: 0.99 if np.abs(samples).max() > 0.5 else 0.0)
     stand_in(loud)
     quiet = voice(duration_s=PIECE_S).samples
     sound = np.concatenate([quiet, 3 * quiet, 3 * quiet, quiet])
