@@ -142,6 +142,7 @@ def test_each_piece_is_a_try_and_raises_the_bound(stand_in):
     assert (one.pieces, four.pieces) == (1, 4)
     assert one.per_file == one.upper_limit
     assert four.per_file == pytest.approx(4 * one.per_file)
+    assert one.per_file < 0.02
 
 
 def test_the_sweep_starts_only_where_nothing_was_found_and_hears_a_bounded_part(stand_in):
