@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..records import Float32Array
 from . import completeness, sniff
 from .container import check_rate_and_channels, open_container, short_name, sound_stream, unknown_content
-from .facts import Mix, SourceFacts
+from .facts import HearBlock, Mix, SourceFacts, Tags
 from .frames import frame_to_float32
 from .limits import DecodeLimits
 from .mixdown import Mixdown
@@ -25,6 +25,10 @@ UNMARKED_CONTAINERS = frozenset({"aac", "ac3", "eac3", "mp3", "mpeg", "mpegts"})
 
 MAX_DEMUX_ERRORS = 20
 
+MAX_TAGS = 100
+MAX_TAG_CHARACTERS = 200
+"""A tag can hold a book; what tells of a file's origin is short."""
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -32,6 +36,7 @@ class Decoded:
 
     pieces: list[Float32Array]
     facts: SourceFacts
+    tags: Tags
 
 
 @dataclass
@@ -46,6 +51,7 @@ class _Pass:
     has_own_duration: bool
     """The declared length is the sound track's own, not that of a file with pictures too."""
     mixdown: Mixdown
+    tags: Tags
     pieces: list[Float32Array] = field(default_factory=list)
     good_packets: int = 0
     bad_packets: int = 0
@@ -57,9 +63,10 @@ class _Pass:
     """Rate and channels of a frame that were outside the limits."""
 
 
-def decode(file: BinaryIO, limits: DecodeLimits) -> Decoded:
+def decode(file: BinaryIO, limits: DecodeLimits, hear: HearBlock | None = None) -> Decoded:
     """Decode an open regular file within `limits` (time and memory are the caller's to enforce).
 
+    `hear` is given every block once, in order, at the file's own rate and channels.
     Raises `InputError` with code not_audio, encrypted_or_unknown, no_audio_stream, unsupported_codec,
     nothing_decoded or bad_header. `MemoryError` passes through, and so does `OSError` from reading the file.
     """
@@ -67,22 +74,22 @@ def decode(file: BinaryIO, limits: DecodeLimits) -> Decoded:
     head = file.read(sniff.HEAD_BYTES)
     sniff.refuse_other_content(head)
     sniff.refuse_impossible_wave(head)
-    first = _run(file, head, limits, channel=None)
+    first = _run(file, head, limits, Mixdown(hear=hear))
     statistics = first.mixdown.statistics
     mix: Mix = "mono" if statistics.channels == 1 else "mean"
     pieces = first.pieces
     if statistics.cancels_in_mix():
         mix = "loudest_channel"
-        pieces = _run(file, head, limits, channel=statistics.loudest_channel()).pieces
-    return Decoded(pieces, _facts(first, mix, file))
+        pieces = _run(file, head, limits, Mixdown(statistics.loudest_channel())).pieces
+    return Decoded(pieces, _facts(first, mix, file), first.tags)
 
 
-def _run(file: BinaryIO, head: bytes, limits: DecodeLimits, *, channel: int | None) -> _Pass:
+def _run(file: BinaryIO, head: bytes, limits: DecodeLimits, mixdown: Mixdown) -> _Pass:
     with open_container(file, head) as container:
         name = short_name(container)
         stream = sound_stream(container, is_cut=completeness.is_cut_short(name, file))
         check_rate_and_channels(stream.codec_context, limits)
-        one = _describe(name, container, stream, file, Mixdown(channel))
+        one = _describe(name, container, stream, file, mixdown)
         _decode_stream(container, stream, one, limits)
     one.pieces = one.mixdown.finish()
     _refuse_noise(one, head)
@@ -109,7 +116,14 @@ def _describe(name: str, container: Any, stream: Any, file: BinaryIO, mixdown: M
         declared_s=declared_s if declared_s is not None and declared_s > 0 else None,
         has_own_duration=has_own_duration,
         mixdown=mixdown,
+        tags=_tags(container, stream),
     )
+
+
+def _tags(container: Any, stream: Any) -> Tags:
+    """Those of the container and of the sound track, as far as the caps on their number and length allow."""
+    found = [*container.metadata.items(), *stream.metadata.items()][:MAX_TAGS]
+    return tuple((name[:MAX_TAG_CHARACTERS], value[:MAX_TAG_CHARACTERS]) for name, value in found)
 
 
 def _decode_stream(container: Any, stream: Any, one: _Pass, limits: DecodeLimits) -> None:

@@ -1,11 +1,16 @@
 """What is known about a file before anyone scores it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..records import Audio, Segment
+from ..records import Audio, Float32Array, Segment
 
 Mix = Literal["mono", "mean", "loudest_channel"]
+HearBlock = Callable[[Float32Array, int], None]
+"""Takes a block of samples as the file holds them, (channels, n) in [-1, 1], and its rate in Hz."""
+Tags = tuple[tuple[str, str], ...]
+"""Names and values as the container spells them, in its order; the sound track's own after the container's."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class DecodedAudio:
 
     audio: Audio
     facts: SourceFacts
+    tags: Tags = ()
 
 
 @dataclass(frozen=True)

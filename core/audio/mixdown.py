@@ -4,6 +4,7 @@ import numpy as np
 
 from ..rates import DETECTOR_RATE_HZ
 from ..records import Float32Array
+from .facts import HearBlock
 from .levels import SoundStatistics
 from .resample import StreamResampler
 
@@ -18,12 +19,16 @@ class Mixdown:
     scale the whole file instead would let one huge sample silence the rest.
     """
 
-    def __init__(self, channel: int | None = None) -> None:
-        """`channel` None mixes to the mean of all channels; a number takes that channel alone."""
+    def __init__(self, channel: int | None = None, hear: HearBlock | None = None) -> None:
+        """`channel` None mixes to the mean of all channels; a number takes that channel alone.
+
+        `hear` is given each block before it is mixed and resampled, sanitised.
+        """
         self.statistics = SoundStatistics()
         self.peak = 0.0
         self.non_finite_samples = 0
         self._channel = channel
+        self._hear = hear
         self._pending: list[Float32Array] = []
         self._pending_samples = 0
         self._rate_hz = 0
@@ -61,6 +66,8 @@ class Mixdown:
             block = np.where(finite, block, np.float32(0))
         self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
         block = np.clip(block, -1, 1)
+        if self._hear is not None:
+            self._hear(block, self._rate_hz)
         mix = block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)
         self.statistics.add(block, mix, self._rate_hz)
         # After a change of layout the chosen channel may be gone; the mean is then the best that is left.

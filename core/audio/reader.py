@@ -14,17 +14,19 @@ from typing import Any, Self
 from ..errors import InputError
 from ..rates import DETECTOR_RATE_HZ
 from ..records import Audio
-from .facts import DecodedAudio
+from .facts import DecodedAudio, HearBlock
 from .limits import DecodeLimits
 from .source import OpenedInput, named
 from .wire import (
     ProtocolError,
+    block_shape_from_json,
     error_from_json,
     facts_from_json,
     receive_message,
     receive_samples,
     sample_count_from_json,
     send_message,
+    tags_from_json,
 )
 
 START_TIMEOUT_S = 60.0
@@ -47,14 +49,17 @@ class AudioReader:
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
 
-    def read(self, opened: OpenedInput) -> DecodedAudio:
+    def read(self, opened: OpenedInput, hear: HearBlock | None = None) -> DecodedAudio:
         """Decode to mono float32 at 16 kHz, with the facts of the source.
+
+        `hear` is given every block of samples on the way, in order, at the file's own rate and channels; the time
+        that it takes is no part of the limit, and it must not raise. Blocks of a file that fails later have been heard.
 
         Raises `InputError` with one of the codes that `core.audio.decode` lists, or decode_timeout,
         decode_memory, decoder_crashed, changed_while_read, or internal_error when no decoder can be started.
         """
         try:
-            decoded = self._decoded(opened)
+            decoded = self._decoded(opened, hear)
         except InputError:
             opened.check_unchanged()  # then the failure is none of the bytes that were hashed
             raise
@@ -82,11 +87,11 @@ class AudioReader:
         """End the child process."""
         self.close()
 
-    def _decoded(self, opened: OpenedInput) -> DecodedAudio:
+    def _decoded(self, opened: OpenedInput, hear: HearBlock | None) -> DecodedAudio:
         connection = self._connect()
         deadline_s = time.monotonic() + self.limits.timeout_s
         try:
-            return self._exchange(connection, opened, deadline_s)
+            return self._exchange(connection, opened, deadline_s, hear)
         except TimeoutError:
             self.close()
             raise InputError(
@@ -128,16 +133,27 @@ class AudioReader:
             what = f"{end} before it was ready" if started else f"cannot be started ({error})"
             raise InputError(f"the decoder process {what}; run `covoguard doctor`", code="internal_error") from error
 
-    def _exchange(self, connection: socket.socket, opened: OpenedInput, deadline_s: float) -> DecodedAudio:
+    def _exchange(
+        self, connection: socket.socket, opened: OpenedInput, deadline_s: float, hear: HearBlock | None
+    ) -> DecodedAudio:
         connection.settimeout(self.limits.timeout_s)
-        send_message(connection, dataclasses.asdict(self.limits), (opened.fd,))
+        request = {"limits": dataclasses.asdict(self.limits), "blocks": hear is not None}
+        send_message(connection, request, (opened.fd,))
         reply: dict[str, Any] = receive_message(connection, deadline_s)
+        while hear is not None and "block" in reply:
+            channels, count, rate_hz = block_shape_from_json(reply["block"], self.limits)
+            block = receive_samples(connection, channels * count, deadline_s).reshape(channels, count)
+            handed_over_s = time.monotonic()
+            hear(block, rate_hz)
+            deadline_s += time.monotonic() - handed_over_s
+            reply = receive_message(connection, deadline_s)
         if "error" in reply:
             raise error_from_json(reply["error"])
         facts = facts_from_json(reply.get("facts"), self.limits)
         count = sample_count_from_json(reply.get("samples"), self.limits)
         samples = receive_samples(connection, count, deadline_s)
-        return DecodedAudio(Audio(samples, DETECTOR_RATE_HZ, str(opened.path), opened.sha256), facts)
+        audio = Audio(samples, DETECTOR_RATE_HZ, str(opened.path), opened.sha256)
+        return DecodedAudio(audio, facts, tags_from_json(reply.get("tags")))
 
     def _how_it_ended(self) -> str:
         child = self._child

@@ -17,10 +17,13 @@ from ..errors import InputError
 from ..rates import DETECTOR_RATE_HZ
 from ..reasons import REASONS
 from ..records import Float32Array
-from .facts import Mix, SourceFacts
+from .facts import Mix, SourceFacts, Tags
 from .limits import DecodeLimits
 
-MAX_MESSAGE_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 512 * 1024
+"""A hundred tags of two times 200 characters, each escaped as JSON at its worst."""
+MAX_BLOCK_SAMPLES = 1 << 20
+"""Of one block at the file's own rate, over all channels; larger ones are sent in parts."""
 _LENGTH = struct.Struct(">I")
 _RECEIVE_BYTES = 1 << 20
 
@@ -110,6 +113,22 @@ def facts_from_json(value: Any, limits: DecodeLimits) -> SourceFacts:
     )
 
 
+def tags_from_json(value: Any) -> Tags:
+    """Names and values of the file's tags. Raises `ProtocolError`; what cannot be Unicode is replaced."""
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        raise ProtocolError("the tags are no list of pairs")
+    return tuple((_text(name), _text(text)) for name, text in value)
+
+
+def block_shape_from_json(value: Any, limits: DecodeLimits) -> tuple[int, int, int]:
+    """Channels, samples per channel and rate in Hz of the block that will follow. Raises `ProtocolError`."""
+    if not isinstance(value, list) or len(value) != 3:
+        raise ProtocolError("the block has no shape")
+    channels = _integer(value[0], 1, limits.max_channels)
+    samples = _integer(value[1], 1, MAX_BLOCK_SAMPLES // channels)
+    return channels, samples, _integer(value[2], limits.min_rate_hz, limits.max_rate_hz)
+
+
 def sample_count_from_json(value: Any, limits: DecodeLimits) -> int:
     """The number of samples that will follow. Raises `ProtocolError` beyond the cap on decoded seconds."""
     return _integer(value, 0, int((limits.max_duration_s + 1) * DETECTOR_RATE_HZ))
@@ -140,6 +159,12 @@ def _word(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.+-]{1,40}", value):
         raise ProtocolError("not a name")
     return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ProtocolError("not a text")
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _integer(value: Any, low: float, high: float) -> int:
