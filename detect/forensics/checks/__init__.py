@@ -1,0 +1,1 @@
+"""One file, one check. See `detect.forensics.exhibit.Check`."""
