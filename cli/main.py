@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": ("verify", "Tell whether files carry the token mark of your keys, how surely, and where."),
     "sign": ("sign", "Sign files with Content Credentials (C2PA) that say how they came to be."),
     "credentials": ("credentials", "Read Content Credentials (C2PA), and make a signer to try them out."),
+    "inspect": ("inspect", "Show what files tell of their history: tags, codecs, joins; observations, no verdict."),
     "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
     "dataset": (
         "dataset",

@@ -10,10 +10,12 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from ..core.credentialsrecord import CredentialsRecord, SigningRecord
 from ..core.errors import UsageError
+from ..core.observationrecord import InspectRecord
 from ..core.scanrecord import ScanRecord
 from ..core.verifyrecord import VerifyRecord
 from .credentials_table import CredentialsTableWriter, SigningTableWriter
 from .csv_file import CsvWriter
+from .inspect_table import InspectTableWriter
 from .jsonl import JsonLinesWriter
 from .parquet import ParquetWriter
 from .table import TableWriter
@@ -71,6 +73,10 @@ SIGNING_FORMATS: Formats[SigningRecord] = {
 }
 VERIFY_FORMATS: Formats[VerifyRecord] = {
     "table": Format("table", ".txt", VerifyTableWriter),
+    "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
+}
+INSPECT_FORMATS: Formats[InspectRecord] = {
+    "table": Format("table", ".txt", InspectTableWriter),
     "jsonl": Format("jsonl", ".jsonl", JsonLinesWriter),
 }
 

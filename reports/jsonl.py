@@ -4,6 +4,7 @@ from typing import BinaryIO
 
 from ..core.credentialsrecord import CredentialsRecord, SigningRecord
 from ..core.jsonrecord import json_line
+from ..core.observationrecord import InspectRecord
 from ..core.scanrecord import ScanRecord
 from ..core.verifyrecord import VerifyRecord
 
@@ -15,7 +16,9 @@ class JsonLinesWriter:
         """Write to a binary stream; the caller closes it."""
         self._stream = stream
 
-    def write(self, record: ScanRecord | VerifyRecord | CredentialsRecord | SigningRecord) -> None:
+    def write(
+        self, record: ScanRecord | VerifyRecord | CredentialsRecord | SigningRecord | InspectRecord
+    ) -> None:
         """One line, flushed."""
         self._stream.write(json_line(record).encode("ascii") + b"\n")
         self._stream.flush()
