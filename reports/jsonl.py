@@ -16,9 +16,7 @@ class JsonLinesWriter:
         """Write to a binary stream; the caller closes it."""
         self._stream = stream
 
-    def write(
-        self, record: ScanRecord | VerifyRecord | CredentialsRecord | SigningRecord | InspectRecord
-    ) -> None:
+    def write(self, record: ScanRecord | VerifyRecord | CredentialsRecord | SigningRecord | InspectRecord) -> None:
         """One line, flushed."""
         self._stream.write(json_line(record).encode("ascii") + b"\n")
         self._stream.flush()
