@@ -302,12 +302,13 @@ def test_sizes_that_lie_and_bytes_behind_the_end(observed_file):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_damaged_headers_never_raise(observed_file, seed):
+def test_damaged_headers_give_observations_with_reading_and_limits_or_none(observed_file, seed):
     rng = np.random.default_rng(seed)
     data = bytearray(with_chunks(chunk(b"bext", b"Pro Tools" + bytes(600)), chunk(b"ds64", bytes(28))))
     for at in rng.integers(0, 700, 12):
         data[at % len(data)] = rng.choice([0, 0xFF, int(rng.integers(256))])
-    observed_file(bytes(data[: int(rng.integers(1, len(data)))]))
+    found = observed_file(bytes(data[: int(rng.integers(1, len(data)))]))
+    assert all(each.seen and each.reading and each.limits for each in found.values())
 
 
 def test_a_chunk_list_without_end_is_walked_so_far_only():
