@@ -1,5 +1,6 @@
 """`covoguard credentials`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -7,7 +8,6 @@ import click
 from ..core.errors import UsageError
 from ..pipeline.credentials import (
     CredentialsReader,
-    configured_trust,
     make_signer_folder,
     show_credentials,
 )
@@ -17,8 +17,7 @@ from ..reports.formats import CREDENTIALS_FORMATS
 from ..reports.outputs import Outputs
 from ..reports.text import printable
 from ..watermark.credentials.manifest import MarkBinding
-from ..watermark.credentials.trust import TrustList
-from .credentials_options import EXIT_INVALID, EXIT_NOT_ALL, mark_option, registry_of, registry_option
+from .credentials_options import EXIT_INVALID, EXIT_NOT_ALL, mark_option, reading_options
 from .options import verbose_option, verbosity_options
 
 
@@ -59,17 +58,8 @@ def init(folder: Path, name: str) -> None:
 
 @credentials.command("show", short_help="Tell what credentials files have, and whether they hold.")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--trust",
-    "trust_files",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    metavar="FILE",
-    help="PEM file of authorities whose signers you trust. May be repeated; the answer says which one vouches.",
-)
+@reading_options
 @mark_option("A token mark that `covoguard verify` found in the sound, KEY_ID.EPOCH: find lost credentials by it.")
-@registry_option
-@click.option("--online", is_flag=True, help="Fetch remote credentials and revocations; their servers learn of it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON record per file and line on standard output.")
 @click.option(
     "-o",
@@ -82,8 +72,8 @@ def init(folder: Path, name: str) -> None:
 )
 @verbosity_options
 def show(
-    paths: tuple[str, ...], trust_files: tuple[Path, ...], mark: str | None, registry_file: Path | None, online: bool,
-    as_json: bool, output_files: tuple[Path, ...], quiet: bool,
+    paths: tuple[str, ...], open_reader: Callable[[], CredentialsReader], mark: str | None, as_json: bool,
+    output_files: tuple[Path, ...], quiet: bool,
 ) -> None:  # fmt: skip
     """Tell what credentials files have, who signed them, and whether they hold.
 
@@ -106,8 +96,7 @@ def show(
     """
     if paths.count(STANDARD_INPUT) > 1:
         raise UsageError("standard input can be read only once; use - once")
-    trust = [*configured_trust(), *map(TrustList.from_file, trust_files)]
-    reader = CredentialsReader(trust, online, registry_of(registry_file))
+    reader = open_reader()
     marks = () if mark is None else (MarkBinding.parse(mark),)
     tally = CredentialsTally()
     shown = "jsonl" if as_json else None if output_files else "table"

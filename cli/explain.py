@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from ..core.errors import UsageError
-from ..core.reasons import REASONS, STOPS, Reason
+from ..core.reason import Reason
+from ..core.reasons import REASONS, STOPS
 from .options import verbose_option
 
 

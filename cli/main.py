@@ -22,7 +22,10 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS = {
     "scan": ("scan", "Give audio files a verdict with its evidence."),
-    "verify": ("verify", "Tell whether files carry the token mark of your keys, how surely, and where."),
+    "verify": (
+        "verify",
+        "Tell what can be known of where files come from: marks, credentials, score, traces, and a verdict.",
+    ),
     "sign": ("sign", "Sign files with Content Credentials (C2PA) that say how they came to be."),
     "credentials": ("credentials", "Read Content Credentials (C2PA), and make a signer to try them out."),
     "inspect": ("inspect", "Show what files tell of their history: tags, codecs, joins; observations, no verdict."),

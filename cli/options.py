@@ -69,6 +69,19 @@ policy_option = click.option(
     help="Policy file that makes the verdicts (TOML). Default: the bundled one.",
 )  # fmt: skip
 
+
+def _prior(_ctx: click.Context, _parameter: click.Parameter, prior: float | None) -> float | None:
+    if prior is not None and math.isnan(prior):  # which click's ranges let pass
+        raise click.BadParameter("NaN is no probability")
+    return prior
+
+
+prior_option = click.option(
+    "--prior", type=click.FloatRange(0, 1, min_open=True, max_open=True), callback=_prior, metavar="P",
+    help="How common generated speech is where the files come from: states the posterior too. Changes no verdict. "
+    "Default: the policy's, if it has one.",
+)  # fmt: skip
+
 key_options = all_of(
     click.option(
         "--key", "key_names", multiple=True, metavar="KEY",

@@ -18,6 +18,7 @@ from .options import (
     output_options,
     policy_option,
     print_summary,
+    prior_option,
     standard_output_format,
     verbosity_options,
 )
@@ -27,11 +28,12 @@ from .options import (
 @click.argument("results", type=click.Path(path_type=Path), metavar="RUN")
 @output_options
 @policy_option
+@prior_option
 @exit_options
 @verbosity_options
 def redecide(
     results: Path, format_name: str | None, output_files: tuple[Path, ...], policy_file: Path | None,
-    fail_on: FailOn, exit_zero: bool, quiet: bool,
+    prior: float | None, fail_on: FailOn, exit_zero: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Put another policy on stored results, without scanning again.
 
@@ -44,7 +46,7 @@ def redecide(
     Example:
       covoguard redecide results.jsonl --policy strict.toml -o results-strict.jsonl
     """
-    policy = load_policy(policy_file)
+    policy = load_policy(policy_file, prior=prior)
     started = time.monotonic()
     tally = Tally()
     with Outputs(output_files, standard_output_format(format_name, output_files), FORMATS) as outputs:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..core.credentialsrecord import CONTENT_KINDS, ContentKind, SigningRecord
+from ..core.credentialsfinding import CONTENT_KINDS, ContentKind
+from ..core.credentialsrecord import SigningRecord
 from ..pipeline.credentials import SigningPlan, load_signer, sign_files
 from ..reports.formats import SIGNING_FORMATS
 from ..reports.outputs import Outputs

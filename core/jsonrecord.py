@@ -67,7 +67,7 @@ def _read(kind: Any, value: object, where: str) -> Any:
     origin = typing.get_origin(kind)
     if kind is None:
         return _read_scalar(types.NoneType, value, where)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):  # the latter for `Literal[…] | None`
         return _read_optional(kind, value, where)
     if origin is tuple:
         return _read_tuple(typing.get_args(kind), value, where)

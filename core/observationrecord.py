@@ -45,6 +45,18 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """What file forensics made of one file."""
+
+    checks: tuple[str, ...]
+    """The checks that looked; what one of them did not see is not in `observations`."""
+    skipped: tuple[str, ...]
+    """Checks that were asked for but could not look: another container, too short, no steady pauses."""
+    observations: tuple[Observation, ...]
+    """The notable ones first."""
+
+
+@dataclass(frozen=True)
 class InspectRecord:
     """One file, one record. Where `error` is there, the file was not examined, and no observation means nothing."""
 

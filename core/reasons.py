@@ -4,16 +4,8 @@ Codes are stable: scripts and appeals rest on them. A code that is not in these 
 (tested), and `covoguard explain CODE` prints its entry.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One code, in words for an analyst."""
-
-    code: str
-    meaning: str
-    advice: str
+from .provenancereasons import PROVENANCE_REASONS
+from .reason import Reason
 
 
 def _table(*reasons: Reason) -> dict[str, Reason]:
@@ -67,6 +59,7 @@ REASONS: dict[str, Reason] = _table(
         "Treat the file as undecided: the score hangs on details that any upload would change. The ratios of the "
         "copies are in the record.",
     ),
+    # --- when nothing can be said ------------------------------------------------------------------
     Reason(
         "no_detector",
         "No detector gave a calibrated score for this file.",
@@ -87,54 +80,6 @@ REASONS: dict[str, Reason] = _table(
         "no_tokens",
         "The ledger lists the file but has kept no tokens of it.",
         "Verify from the sound: leave out --ledger, and give the model's recoverer with --model.",
-    ),
-    # --- waveform marks: why one was not looked for, or is not certain --------------------------------
-    Reason(
-        "mark_not_installed",
-        "What finds this waveform mark is not installed, or cannot run.",
-        "Read the detail of the finding: it names what is missing and how to get it.",
-    ),
-    Reason(
-        "no_checkpoint",
-        "This waveform mark is found with a checkpoint that you must bring, and none was given.",
-        "Name the file and its SHA-256, from a source that you trust.",
-    ),
-    Reason(
-        "no_mark_key",
-        "This waveform mark is keyed, and no key was given.",
-        "Name the key file with which your recordings were marked.",
-    ),
-    Reason(
-        "no_issued_messages",
-        "No message was ever issued here for this waveform mark, so no candidate could be told from chance.",
-        "Look on the machine that marked the recordings, or point $COVOGUARD_DATA to its register.",
-    ),
-    Reason(
-        "mark_not_measured",
-        "The detector of this waveform mark hears it, but how often it does so without one was never measured, and no "
-        "issued message confirms it.",
-        "Treat it as a hint. Seek the register of whoever may have marked the recording.",
-    ),
-    Reason(
-        "mark_at_other_speed",
-        "The waveform mark is heard only when the recording is taken to have been played too fast or too slow, and so "
-        "many speeds were tried that unmarked sound reaches such scores too.",
-        "Treat it as a hint. Find a copy at the original speed.",
-    ),
-    Reason(
-        "mark_failed",
-        "What puts on or finds this waveform mark failed on this sound.",
-        "Read the detail of the finding. Nothing is known about the mark.",
-    ),
-    Reason(
-        "not_mono",
-        "A waveform mark is looked for in one channel.",
-        "Mix the channels to one, as covoguard's own reader does.",
-    ),
-    Reason(
-        "not_finite",
-        "Samples of the sound are NaN or infinite.",
-        "Export the recording again.",
     ),
     # --- quality: what limits the score ----------------------------------------------------------------
     Reason(
@@ -249,78 +194,7 @@ REASONS: dict[str, Reason] = _table(
         "The operating system reported an error while the file was read.",
         "Check the disk or network drive and scan again.",
     ),
-    # --- Content Credentials ------------------------------------------------------------------------
-    Reason(
-        "credentials_trusted",
-        "The file is byte for byte what was signed, and a trust list that you gave vouches for the signer.",
-        "Read what the signer asserts, and whose list vouches: credentials say who speaks, not that it is true.",
-    ),
-    Reason(
-        "credentials_untrusted",
-        "The file is byte for byte what was signed, but no trust list that you gave vouches for the signer.",
-        "Anyone can sign under any name. Find out who holds the certificate, and only then add it with --trust.",
-    ),
-    Reason(
-        "credentials_expired",
-        "The file is byte for byte what was signed, but the signer's certificate has run out since, or was never in "
-        "force, and no trusted timestamp says when the signing took place.",
-        "This is no sign of tampering. Ask the signer whether they signed it while the certificate was in force.",
-    ),
-    Reason(
-        "credentials_changed",
-        "The file has credentials, but its bytes are not those that were signed.",
-        "It was changed after the signing, by an edit or by a tool that rewrites files; obtain it from the signer.",
-    ),
-    Reason(
-        "credentials_altered",
-        "The credentials themselves do not hold: a statement, a signature or the certificate is not what it should be.",
-        "Believe nothing that they say. The record lists C2PA's own codes of what failed.",
-    ),
-    Reason(
-        "credentials_absent",
-        "The file has no Content Credentials, inside or beside it.",
-        "This is the normal state: most recorders write none, and most platforms remove them. It says nothing.",
-    ),
-    Reason(
-        "credentials_remote",
-        "The file only names a place on the network where its credentials are; nothing was fetched.",
-        "With --online they are fetched, which tells that server that somebody looks at this file.",
-    ),
-    Reason(
-        "credentials_unreadable",
-        "The file or its sidecar is too damaged, or of no known kind, so whether it has credentials cannot be told.",
-        "Obtain it again. This is not the same as having none.",
-    ),
-    Reason(
-        "credentials_recovered",
-        "The file lost its credentials, but a mark in its sound leads to a manifest in the local registry.",
-        "The bytes differ from the signed ones, as in every copy whose credentials were removed: no sign of tampering.",
-    ),
-    Reason(
-        "credentials_unresolved",
-        "The mark in the sound leads to several manifests of the local registry; nothing tells which is this file's.",
-        "All of them were signed under this mark: look in the registry's clips for the one that sounds the same.",
-    ),
-    Reason(
-        "credentials_not_checked",
-        "Content Credentials were not looked for, since the package that reads them is not installed.",
-        "Run `pip install 'covoguard[credentials]'`.",
-    ),
-    Reason(
-        "already_signed",
-        "The file has Content Credentials already; signing it again would drop them.",
-        "Keep it as it is, or sign the file from which it was made.",
-    ),
-    Reason(
-        "signing_failed",
-        "The signer refused or failed, so the file has no credentials; its sound is whole.",
-        "Read the message; check certificate, key and token, and run `covoguard sign` on the file.",
-    ),
-    Reason(
-        "output_exists",
-        "A file of the output's name is there already, and nothing is overwritten.",
-        "Name another folder with -o, or move the file away.",
-    ),
+    *PROVENANCE_REASONS,
     Reason(
         "internal_error",
         "covoguard itself failed on this file. Other files are not affected.",

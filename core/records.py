@@ -218,6 +218,23 @@ class Evidence:
     """None: the model does not know what it was made for."""
     stability: Stability | None = None
     """None: there was no second look."""
+    says: str | None = None
+    """What somebody asserts by it. Credentials: how the sound came to be (`ContentKind`). Waveform marks: `issued`,
+    where the message is one that was issued here."""
+    reason: str | None = None
+    """Code of `core/reasons.py` that tells more than the status."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The least that would give another verdict under the same policy, all else as it is."""
+
+    verdict: VerdictLabel
+    without: tuple[str, ...]
+    """Reasons that would have to go; empty: none."""
+    log10_lr: float | None
+    """What the detectors' ratios would have to reach: at least this for `synthetic`, at most this for `no_evidence`.
+    None: they may stay."""
 
 
 @dataclass(frozen=True)

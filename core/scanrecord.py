@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .audio.facts import Mix
+from .credentialsfinding import CredentialsFinding
 from .jsonrecord import ADDED_LATER, json_line
 from .markrecord import TokenMark
-from .records import DomainFinding, Stability, VerdictLabel
+from .records import Change, DomainFinding, Stability, VerdictLabel
+from .waveformrecord import WaveformFinding
 
 SchemaVersion = Literal[1]
 SCHEMA_VERSION: SchemaVersion = 1
@@ -106,12 +108,13 @@ class DetectorResult:
 class Marks:
     """Provenance marks.
 
-    None and empty mean "not looked for", never "absent". Only token marks are looked for yet, and only with keys.
+    None and empty mean "not looked for", never "absent".
     """
 
     token: TokenMark | None = None
-    waveform: tuple[None, ...] = ()
-    credentials: None = None
+    waveform: tuple[WaveformFinding, ...] = ()
+    """One for each method that was asked."""
+    credentials: CredentialsFinding | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Decision:
     policy: PolicyRef
     prior: float | None
     posterior: float | None
+    would_change: tuple[Change, ...] | None = field(default=None, metadata=ADDED_LATER)
+    """The least that would give each other verdict. None: nobody asked."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,8 @@ class Timing:
     quality_s: float | None = None
     score_s: float | None = None
     second_look_s: float | None = field(default=None, metadata=ADDED_LATER)
+    marks_s: float | None = field(default=None, metadata=ADDED_LATER)
+    """Token marks and waveform marks; in older records token marks are part of `score_s`."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class WaveformFinding:
             p_value=self.p_value,
             segments=self.segments,
             model_sha256=self.model_sha256,
+            says=None if self.issued_utc is None else "issued",
+            reason=self.reason,
         )
 
 

@@ -11,8 +11,8 @@ from ..core.modelcard import ModelFolder
 from .frontend import BANDS, LogBands
 from .graph import STATE_NAME
 
-STEM_CHANNELS = 24
-STAGE_CHANNELS = (24, 48, 96)
+STEM_CHANNELS = 32
+STAGE_CHANNELS = (32, 64, 128)
 SQUEEZED = 128
 EMBEDDING = 2 * SQUEEZED
 """Width of what a network decides by: weighted mean and standard deviation over time."""
@@ -63,7 +63,7 @@ class LogBandResNet(nn.Module):
         """`dropout` acts before the last layer, in training only."""
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, STEM_CHANNELS, 5, (1, 2), 2, bias=False),
+            nn.Conv2d(1, STEM_CHANNELS, 5, 2, 2, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             nn.ReLU(inplace=True),
         )
@@ -71,7 +71,7 @@ class LogBandResNet(nn.Module):
         self.stages = nn.Sequential(
             *(ResidualBlock(channels[i], channels[i + 1], 2) for i in range(len(STAGE_CHANNELS)))
         )
-        bands_left = -(-BANDS // 2 ** len(STAGE_CHANNELS))
+        bands_left = -(-BANDS // 2 ** (1 + len(STAGE_CHANNELS)))
         self.squeeze = nn.Sequential(
             nn.Conv1d(STAGE_CHANNELS[-1] * bands_left, SQUEEZED, 1, bias=False),
             nn.BatchNorm1d(SQUEEZED),

@@ -105,18 +105,28 @@ def file_facts(record: ScanRecord | VerifyRecord) -> dict[str, Any]:
         "error": asdict(record.error) if record.error else None,
     }
     if isinstance(record, VerifyRecord):
-        mark = record.token_mark
-        ledger = record.ledger
+        mark, waveform, credentials = record.token_mark, record.waveform_marks or (), record.credentials
+        decision, detectors, ledger = record.decision, record.detectors or (), record.ledger
         facts["ledger"] = {"status": ledger.status, "sha256": ledger.ledger_sha256} if ledger else None
     else:
-        mark = record.marks.token
-        facts["decision"] = asdict(record.decision)
-        facts["detectors"] = [
-            {"id": each.id, "model_sha256": each.model_sha256, "status": each.status, "log10_lr": each.log10_lr}
-            for each in record.detectors
-        ]
+        mark, waveform, credentials = record.marks.token, record.marks.waveform, record.marks.credentials
+        decision, detectors = record.decision, record.detectors
+    facts["decision"] = asdict(decision) if decision else None
+    facts["detectors"] = [
+        {"id": each.id, "model_sha256": each.model_sha256, "status": each.status, "log10_lr": each.log10_lr}
+        for each in detectors
+    ]
     names = ("status", "log10_p", "model", "table_sha256", "recoverer", "recoverer_sha256")
     facts["token_mark"] = {name: getattr(mark, name) for name in names} if mark else None
+    facts["waveform_marks"] = [
+        {"method": each.traits.method, "model_sha256": each.model_sha256, "status": each.status, "score": each.score}
+        for each in waveform
+    ]
+    facts["credentials"] = (
+        {"state": credentials.state, "validation": credentials.validation, "failures": list(credentials.failures)}
+        if credentials
+        else None
+    )
     return facts
 
 

@@ -6,13 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.audio import OpenedInput, open_input
-from ..core.credentialsrecord import (
-    CREDENTIALS_SCHEMA_VERSION,
-    ContentKind,
-    CredentialsFinding,
-    CredentialsRecord,
-    SigningRecord,
-)
+from ..core.credentialsfinding import ContentKind, CredentialsFinding
+from ..core.credentialsrecord import CREDENTIALS_SCHEMA_VERSION, CredentialsRecord, SigningRecord
 from ..core.errors import CovoguardError, InputError, UsageError
 from ..core.keyfile import utc_now
 from ..core.markrecord import TokenMark
@@ -28,8 +23,8 @@ from ..watermark.credentials.sign import sign_file
 from ..watermark.credentials.signer import ManifestSigner, PemSigner
 from ..watermark.credentials.trust import TrustList
 from .clip_credentials import signer_folder
+from .failure import as_record_error
 from .inputs import Source, open_source
-from .worker import as_record_error
 
 SIGNED_INFIX = ".signed"
 _DAY_0 = datetime.date(1970, 1, 1)

@@ -6,10 +6,14 @@
 from dataclasses import replace
 
 from ..core.audio.facts import Quality
+from ..core.errors import UsageError
 from ..core.markrecord import TokenMark
 from ..core.records import Evidence, ScoredSegment, Segment, Verdict
 from ..core.scanrecord import Decision, DetectorResult, Marks, PolicyRef, QualityFacts, RecordError
-from ..detect.policy import Policy, decide, posterior, quality_reasons
+from ..detect.counterfactual import what_would_change
+from ..detect.policy import Policy
+from ..detect.verdict import decide, posterior, quality_reasons
+from ..watermark.credentials.manifest import TOKEN_MARK_ALG, MarkBinding
 
 
 def decide_on(
@@ -20,11 +24,10 @@ def decide_on(
     policy: Policy,
 ) -> tuple[QualityFacts | None, Decision]:
     """What `policy` makes of one file: the quality facts with its flags, and its decision."""
-    evidence = tuple(_evidence(result) for result in detectors)
-    if marks.token is not None:
-        evidence += (_mark_evidence(marks.token),)
+    evidence = (*map(_evidence, detectors), *_provenance(marks))
     measured = _measured(quality) if quality else None
-    verdict = decide(evidence, measured, error.code if error else None, policy)
+    error_code = error.code if error else None
+    verdict = decide(evidence, measured, error_code, policy)
     if quality and measured:
         quality = replace(quality, flags=quality_reasons(measured, policy))
     return quality, Decision(
@@ -33,13 +36,15 @@ def decide_on(
         policy=PolicyRef(id=verdict.policy_id, sha256=verdict.policy_sha256),
         prior=policy.prior.synthetic if policy.prior else None,
         posterior=_posterior(detectors, verdict, policy),
+        would_change=what_would_change(evidence, measured, error_code, policy),
     )
 
 
 def _posterior(detectors: tuple[DetectorResult, ...], verdict: Verdict, policy: Policy) -> float | None:
     """From the lowest ratio, since detectors are not independent; None where detectors did not decide."""
     ratios = [result.log10_lr for result in detectors if result.log10_lr is not None]
-    if policy.prior is None or not ratios or verdict.label == "not_analysable" or "token_mark" in verdict.reasons:
+    decided_otherwise = verdict.label == "synthetic" and verdict.reasons[0] != "strong_artifacts"
+    if policy.prior is None or not ratios or verdict.label == "not_analysable" or decided_otherwise:
         return None
     return posterior(min(ratios), policy.prior.synthetic)
 
@@ -56,6 +61,38 @@ def _evidence(result: DetectorResult) -> Evidence:
         domain=result.domain,
         stability=result.stability,
     )
+
+
+def _provenance(marks: Marks) -> tuple[Evidence, ...]:
+    """What marks and credentials say, and whether what they say of one another is so."""
+    token = () if marks.token is None else (_mark_evidence(marks.token),)
+    waveform = (finding.to_evidence() for finding in marks.waveform)
+    if marks.credentials is None:
+        return (*token, *waveform)
+    credentials = marks.credentials.to_evidence()
+    if _names_absent_mark(marks):
+        credentials = replace(credentials, reason="named_mark_absent")
+    return (*token, *waveform, credentials)
+
+
+def _names_absent_mark(marks: Marks) -> bool:
+    """Whether credentials that hold name a token mark that was looked for and is not in the sound.
+
+    The library stores such names and compares nothing.
+    """
+    finding, token = marks.credentials, marks.token
+    if finding is None or token is None or finding.manifest is None or finding.is_broken:
+        return False
+    absent = {(key.key_id, key.epoch) for key in token.keys if key.status == "absent"}
+    for binding in finding.manifest.soft_bindings:
+        if binding.alg == TOKEN_MARK_ALG:
+            try:
+                named = MarkBinding.parse(binding.value)
+            except UsageError:  # of another version, or somebody else's under our name
+                continue
+            if (named.key_id, named.epoch) in absent:
+                return True
+    return False
 
 
 def _mark_evidence(mark: TokenMark) -> Evidence:

@@ -22,6 +22,7 @@ from ..datasets.degrade.playback import change_speed
 from ..detect.policy import Policy
 from ..generate.prompts import PromptList
 from ..reports.demo_table import DemoRow
+from .analysis import Methods
 from .clip_check import reading_back
 from .clip_folder import writing
 from .crew import default_jobs
@@ -149,11 +150,10 @@ def examine(files: list[DemoFile], scorer: Scorer, policy: Policy, checker: Chec
     """Scan each file and look for its mark, knowing nothing but the sound; rows in the order of the files."""
     records = scan(
         (Source(str(file.path)) for file in files),
-        scorer=scorer,
+        methods=Methods(scorer=scorer, token_marks=checker),
         policy=policy,
         limits=DecodeLimits(),
         jobs=default_jobs(),
-        marks=checker,
     )
     for file, record in zip(files, records, strict=True):
         yield DemoRow(file.clip, file.damage, file.is_marked, record.marks.token, record.decision.verdict)

@@ -20,6 +20,7 @@ from ..core.records import Row
 from ..core.scanrecord import ScanRecord
 from ..datasets.manifest import read_manifest
 from ..detect.policy import Policy
+from .analysis import Methods
 from .inputs import Source
 from .models import installed_models
 from .scan import scan
@@ -94,7 +95,7 @@ def scan_clips(
 ) -> Iterator[ScanRecord]:
     """One record per clip, in order, made as `covoguard scan` makes them, with no marks looked for."""
     sources = (Source(str(manifest.parent / clip.row.path)) for clip in clips)
-    return scan(sources, scorer=scorer, policy=policy, limits=limits, jobs=jobs)
+    return scan(sources, methods=Methods(scorer=scorer), policy=policy, limits=limits, jobs=jobs)
 
 
 def trained_on_sha256(card: Mapping[str, Any]) -> str | None:

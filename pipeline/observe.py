@@ -9,14 +9,14 @@ from pathlib import Path
 from ..core.audio import AudioReader, DecodeLimits, OpenedInput, SourceFacts, VoiceActivity, open_input
 from ..core.errors import InputError, IntegrityError, ModelMissing
 from ..core.jsonrecord import json_line
-from ..core.observationrecord import INSPECT_SCHEMA_VERSION, InspectRecord, Observation
+from ..core.observationrecord import INSPECT_SCHEMA_VERSION, Examined, InspectRecord, Observation
 from ..core.scanrecord import Tool, path_facts
-from ..detect.forensics import Examination, Exhibit
-from .analysis import with_source
+from ..detect.forensics import Examination
+from .analysis import examine, with_source
 from .crew import Crew, MakeRecord
+from .failure import as_record_error, internal_error
 from .inputs import Source, open_source
 from .run import new_run_id, this_tool
-from .worker import as_record_error, internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def observe(
     Raises `InputError` where the file cannot be read, `UsageError` for a check that is not known.
     """
     with open_input(path) as opened, AudioReader(limits) as reader:
-        return list(_examine(opened, reader, VoiceActivity(), checks).observations)
+        return list(_examine(opened, reader, VoiceActivity(), checks)[1].observations)
 
 
 def inspect_files(
@@ -72,11 +72,10 @@ class _Inspector:
         try:
             with open_source(source) as opened:
                 facts = replace(facts, sha256=opened.sha256, size_bytes=opened.size_bytes)
-                examined = _examine(opened, self.reader, self.voice, self.checks)
-            facts = with_source(facts, examined.facts)
-            looked = tuple(name for name in self.checks if name not in examined.skipped)
+                source_facts, examined = _examine(opened, self.reader, self.voice, self.checks)
+            facts = with_source(facts, source_facts)
             record = replace(
-                blank, input=facts, checks=looked, skipped=examined.skipped, observations=examined.observations
+                blank, input=facts, checks=examined.checks, skipped=examined.skipped, observations=examined.observations
             )
             json_line(record)  # a number that JSON cannot hold is a failure of this file, here
             return record
@@ -90,20 +89,9 @@ class _Inspector:
         return replace(blank, input=facts, error=as_record_error(failure, source.path))
 
 
-@dataclass(frozen=True)
-class _Examined:
-    """What came of one file."""
-
-    facts: SourceFacts
-    observations: tuple[Observation, ...]
-    skipped: tuple[str, ...]
-
-
-def _examine(opened: OpenedInput, reader: AudioReader, voice: VoiceActivity, checks: Sequence[str] | None) -> _Examined:
+def _examine(
+    opened: OpenedInput, reader: AudioReader, voice: VoiceActivity, checks: Sequence[str] | None
+) -> tuple[SourceFacts, Examined]:
     examination = Examination(checks)
     decoded = reader.read(opened, examination.hear)
-    speech = voice.segments(decoded.audio)
-    exhibit = Exhibit(opened.file, opened.size_bytes, decoded.facts, decoded.tags, decoded.audio, speech)
-    seen = examination.observe(exhibit)
-    opened.check_unchanged()
-    return _Examined(decoded.facts, seen, examination.skipped)
+    return decoded.facts, examine(examination, opened, decoded, voice.segments(decoded.audio))

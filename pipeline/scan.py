@@ -8,13 +8,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..core.audio import DecodeLimits, VoiceActivity
-from ..core.protocols import Scorer
 from ..core.scanrecord import HashChain, Marks, RecordError, ScanRecord, Timing
 from ..detect.policy import Policy
-from .analysis import FileAnalyser
+from .analysis import FileAnalyser, Methods
 from .case import CaseFile
 from .crew import Crew, MakeRecord
 from .decision import decide_on
@@ -23,29 +21,22 @@ from .run import new_run_id, this_tool
 from .seen import SeenFiles
 from .worker import RunFacts, Worker, depends_on_bytes
 
-if TYPE_CHECKING:
-    from .mark_evidence import ChecksMarks
-    from .second_look import SecondLook
-
 
 def scan(
     sources: Iterable[Source],
     *,
-    scorer: Scorer,
+    methods: Methods,
     policy: Policy,
     limits: DecodeLimits,
     jobs: int,
     case_file: CaseFile | None = None,
-    marks: "ChecksMarks | None" = None,
-    second_look: "SecondLook | None" = None,
 ) -> Generator[ScanRecord]:
     """Records of `sources` in their order, as they become ready. Close the generator to stop early.
 
     `sources` is read in a thread of its own, so records come out while it waits for more. A file that
     cannot be analysed is a record with an error, whatever happened; only a fault that concerns every file (a
     model that is missing or damaged) is raised. Files with the same bytes are analysed once; the later ones
-    say `duplicate_of`. Each record passes `case_file` (None: there is none). Token marks are looked for with `marks`
-    (None: not at all), and copies of a file are scored as well with `second_look`.
+    say `duplicate_of`. Each record passes `case_file` (None: there is none).
     """
     run = RunFacts(new_run_id(), this_tool(), policy)
     voice_activity = VoiceActivity()
@@ -55,7 +46,7 @@ def scan(
 
         @contextmanager
         def analysing() -> Iterator[MakeRecord[ScanRecord]]:
-            with FileAnalyser(scorer, limits, voice_activity, marks, second_look) as analyser:
+            with FileAnalyser(methods, limits, voice_activity) as analyser:
                 yield partial(worker.record, analyser=analyser)
 
         with Crew(sources, jobs, analysing) as crew:

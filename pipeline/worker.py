@@ -3,15 +3,12 @@
 import logging
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..core.audio import OpenedInput
-from ..core.audio.source import named
 from ..core.errors import InputError, IntegrityError, ModelMissing
 from ..core.scanrecord import (
     SCHEMA_VERSION,
     InputFacts,
-    RecordError,
     ScanRecord,
     Timing,
     Tool,
@@ -21,6 +18,7 @@ from ..core.scanrecord import (
 from ..detect.policy import Policy
 from .analysis import FileAnalyser, Findings
 from .decision import decide_on
+from .failure import as_record_error, internal_error
 from .inputs import Source, open_source
 from .seen import SeenFiles
 
@@ -99,31 +97,13 @@ class Worker:
             return replace(earlier, seq=seq, input=facts)
         settled = None
         try:
-            findings = _analysed(analyser, opened, known)
+            findings = analyser.analyse(opened, known)
             record = self._run.record(seq, replace(findings, timing=replace(findings.timing, hash_s=hash_s)))
             record_line(record)  # a number that JSON cannot hold is a failure of this file, here
             settled = record if depends_on_bytes(record) else None
             return record
         finally:
             self._seen.settle(opened.sha256, settled)
-
-
-def _analysed(analyser: FileAnalyser, opened: OpenedInput, known: InputFacts) -> Findings:
-    try:
-        return analyser.analyse(opened, known)
-    except InputError as error:
-        return _failed(known, error, str(opened.path))
-
-
-def as_record_error(error: InputError, path: str) -> RecordError:
-    """The error as a record keeps it: without the path, which the record names and a duplicate does not share."""
-    message = error.message.removeprefix(f"{named(Path(path))}: ")
-    return RecordError(error.code, message.encode("utf-8", "backslashreplace").decode("utf-8"))
-
-
-def internal_error(error: Exception) -> InputError:
-    """A failure of the tool itself as the error of one file."""
-    return InputError(f"{type(error).__name__}: {error}", code="internal_error")
 
 
 def _failed(known: InputFacts, error: InputError, path: str) -> Findings:

@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..core.credentialsrecord import CredentialsFinding, CredentialsRecord, ManifestFacts, SigningRecord
+from ..core.credentialsfinding import CredentialsFinding, ManifestFacts
+from ..core.credentialsrecord import CredentialsRecord, SigningRecord
 from .page import TextPage
 from .text import printable
 

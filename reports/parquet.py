@@ -62,7 +62,7 @@ def _arrow_type(kind: Any) -> "pa.DataType":
         return pa.struct([pa.field(name, _arrow_type(hint)) for name, hint in hints.items()])
     arms = typing.get_args(kind)
     origin = typing.get_origin(kind)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):  # the latter for `Literal[…] | None`
         (inner,) = (arm for arm in arms if arm is not types.NoneType)
         return _arrow_type(inner)
     if origin is tuple:

@@ -205,9 +205,18 @@ def test_selfcheck_that_is_interrupted_says_what_is_done(command, folder, monkey
 
 def test_without_any_key_verify_says_what_is_missing_and_scan_goes_on(run, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("COVOGUARD_KEYS", str(tmp_path / "none"))
-    done = run("verify", folder)
+    for asked in (["--only", "token"], ["--ledger", folder / "none.jsonl"]):
+        done = run("verify", folder, *asked)
+        assert done.returncode == 4
+        assert b"no keys" in done.stderr
+    done = run("verify", folder / "d-plain.wav", "--only", "token", "--only", "credentials", "--key", "x")
     assert done.returncode == 4
-    assert b"no keys" in done.stderr
+    done = run("verify", folder / "d-plain.wav", "--json")
+    assert done.returncode == 0
+    record = json.loads(done.stdout)
+    assert record["token_mark"] is None
+    assert record["decision"]["verdict"]
+    assert b"token marks: not looked for" in done.stderr
     assert run("scan", folder, "-q", "--exit-zero").returncode == 0
 
 

@@ -17,11 +17,9 @@ from covoguard.detect.policy import (
     QualityLimits,
     StabilityLimits,
     Thresholds,
-    decide,
     load_policy,
-    posterior,
-    quality_reasons,
 )
+from covoguard.detect.verdict import decide, posterior, quality_reasons
 
 # The tests of the rules stand on numbers of their own, not on those of the bundled file.
 POLICY = replace(

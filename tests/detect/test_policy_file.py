@@ -10,6 +10,7 @@ from covoguard.core.errors import UsageError
 from covoguard.core.reasons import REASONS
 from covoguard.detect.policy import (
     EFFECTS,
+    PROVENANCE_CODES,
     QUALITY_CODES,
     SCORE_CODES,
     MarkLimits,
@@ -31,7 +32,7 @@ def test_bundled_policy():
     assert policy.prior is None
     assert "false-alarm" in policy.about
     assert policy.effects["no_speech"] == policy.effects["too_short"] == "not_analysable"
-    assert set(QUALITY_CODES) <= set(REASONS)
+    assert {*QUALITY_CODES, *SCORE_CODES, *PROVENANCE_CODES} <= set(REASONS)
 
 
 def write(tmp_path, text):
@@ -41,7 +42,7 @@ def write(tmp_path, text):
 
 
 def test_every_value_of_the_file_is_taken_over(tmp_path):
-    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 3", "version = 7")
+    changed = DEFAULT_TEXT.replace('name = "default"', 'name = "hotline-2"').replace("version = 4", "version = 7")
     numbers = {
         "synthetic_min_log10_lr": 3, "no_evidence_max_log10_lr": -2.5, "suspicious_window_log10_lr": 2.25,
         "no_speech_max_s": 0.125, "min_speech_s": 4.5, "min_snr_db": -3.0, "min_bandwidth_hz": 3000,
@@ -51,6 +52,8 @@ def test_every_value_of_the_file_is_taken_over(tmp_path):
         changed = re.sub(rf"^{key} = .*$", f"{key} = {value}", changed, flags=re.MULTILINE)
     codes = (*QUALITY_CODES, *SCORE_CODES)
     effects = dict(zip(codes, sorted([*EFFECTS, *EFFECTS, *EFFECTS], key=EFFECTS.index), strict=False))
+    effects |= {code: allowed[-2] for code, allowed in PROVENANCE_CODES.items()}
+    effects |= {"trusted_generated": "note", "waveform_mark": "synthetic"}
     for code, effect in effects.items():
         changed = re.sub(rf"^{code} = .*$", f'{code} = "{effect}"', changed, flags=re.MULTILINE)
     path = write(tmp_path, changed + "\n[prior]\nsynthetic = 0.2\n")
@@ -99,6 +102,8 @@ def edit(pattern, replacement):
         (edit(r"^max_range_log10_lr.*$", ""), ["[stability]", "'max_range_log10_lr'"]),
         (edit(r"^max_range_log10_lr.*$", "max_range_log10_lr = -1"), ["[stability] max_range_log10_lr", "0 to 20"]),
         (edit(r"^out_of_domain.*$", 'out_of_domain = "ignore"'), ["[effects] out_of_domain", "'ignore'"]),
+        (edit(r"^weak_waveform_mark.*$", 'weak_waveform_mark = "synthetic"'), ["weak_waveform_mark", "'synthetic'"]),
+        (edit(r"^low_snr.*$", 'low_snr = "synthetic"'), ["[effects] low_snr", "'synthetic'"]),
         (DEFAULT_TEXT + "[prior]\n", ["[prior]", "'synthetic'"]),
         # wrong types
         (edit(r'^name = "default"$', "name = 3"), ["name is 3", "lower-case"]),
@@ -143,13 +148,13 @@ def test_what_is_wrong_is_named_with_the_file_and_what_is_allowed(tmp_path, text
         assert part in caught.value.message
 
 
-def test_a_policy_from_before_version_3_decides_as_it_always_did(tmp_path):
+def test_older_policies_decide_as_they_always_did(tmp_path):
     old = re.sub(r"^\[stability\]\n.*$", "", DEFAULT_TEXT, flags=re.MULTILINE)
-    for code in SCORE_CODES:
+    for code in (*SCORE_CODES, *PROVENANCE_CODES):
         old = re.sub(rf"^{code} = .*$", "", old, flags=re.MULTILINE)
     policy = load_policy(write(tmp_path, old))
     assert policy.stability is None
-    assert {policy.effects[code] for code in SCORE_CODES} == {"note"}
+    assert {policy.effects[code] for code in (*SCORE_CODES, *PROVENANCE_CODES)} == {"note"}
     assert {load_policy().effects[code] for code in SCORE_CODES} == {"inconclusive"}
 
 

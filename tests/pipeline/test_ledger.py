@@ -21,6 +21,7 @@ from covoguard.core.jsonrecord import from_json, json_line
 from covoguard.core.keyring import KeyRing
 from covoguard.core.verifyrecord import VerifyRecord
 from covoguard.pipeline import mark_evidence
+from covoguard.pipeline.analysis import Methods
 from covoguard.pipeline.inputs import Source
 from covoguard.pipeline.ledger import LedgerChecker, averaged, read_ledger
 from covoguard.pipeline.mark_evidence import MarkChecker
@@ -174,7 +175,8 @@ def test_the_ledgers_answer_stands_beside_that_of_the_sound_and_changes_nothing_
     ledger = LedgerChecker(read_ledger(manifest), TABLE, [KEY])
     sources = [Source(str(path)) for path in [*files, tmp_path / "absent.wav"]]
     with_ledger, without = (
-        list(verify(sources, checker=checker, limits=DecodeLimits(), jobs=1, ledger=each)) for each in (ledger, None)
+        list(verify(sources, methods=Methods(token_marks=checker), limits=DecodeLimits(), jobs=1, ledger=each))
+        for each in (ledger, None)
     )
     for record in (*with_ledger, *without):
         line = json.loads(json_line(record))
@@ -191,7 +193,9 @@ def test_the_ledgers_answer_stands_beside_that_of_the_sound_and_changes_nothing_
 
 def test_lines_from_before_there_were_ledgers_are_still_valid(dataset, tmp_path):
     checker = MarkChecker(SpelledRecoverer(spelled_model(tmp_path / "model")), TABLE, [KEY])
-    (record,) = verify([Source(str(dataset[1][0]))], checker=checker, limits=DecodeLimits(), jobs=1)
+    (record,) = verify(
+        [Source(str(dataset[1][0]))], methods=Methods(token_marks=checker), limits=DecodeLimits(), jobs=1
+    )
     old = json.loads(json_line(record))
     del old["ledger"]
     jsonschema.validate(old, SCHEMA)
@@ -214,7 +218,7 @@ def test_the_command_names_the_kind_of_evidence_and_its_worth(tmp_path, monkeypa
     flat = " ".join(result.stdout.split())
     assert "absent" in flat
     assert (
-        f"ledger, line 1: byte for byte clip 000000; its 60 recorded tokens carry the mark of key {key.key_id}" in flat
+        f"ledger line 1: byte for byte clip 000000; its 60 recorded tokens carry the mark of key {key.key_id}" in flat
     )
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "ledger: present 1, absent 0, not_checked 0, not_listed 0" in result.stderr

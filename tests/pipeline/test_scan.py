@@ -14,6 +14,7 @@ from covoguard.core.errors import InputError, ModelMissing
 from covoguard.core.records import Evidence, ScoredSegment
 from covoguard.core.scanrecord import HashChain, record_line
 from covoguard.detect.policy import load_policy
+from covoguard.pipeline.analysis import Methods
 from covoguard.pipeline.crew import LOOK_AHEAD_FILES
 from covoguard.pipeline.inputs import Source
 from covoguard.pipeline.redecide import redecide
@@ -57,7 +58,13 @@ def folder(tmp_path_factory):
 def scanned(sources, scorer=None, jobs=2, policy=None):
     sources = [source if isinstance(source, Source) else Source(str(source)) for source in sources]
     return list(
-        scan(sources, scorer=scorer or PeakScorer(), policy=policy or load_policy(), limits=DecodeLimits(), jobs=jobs)
+        scan(
+            sources,
+            methods=Methods(scorer or PeakScorer()),
+            policy=policy or load_policy(),
+            limits=DecodeLimits(),
+            jobs=jobs,
+        )
     )
 
 
@@ -126,7 +133,7 @@ def test_a_failure_of_the_list_itself_is_raised_after_the_records_before_it(fold
         yield Source(str(folder / "text.wav"))
         raise OSError("the list broke")
 
-    records = scan(sources(), scorer=PeakScorer(), policy=load_policy(), limits=DecodeLimits(), jobs=1)
+    records = scan(sources(), methods=Methods(PeakScorer()), policy=load_policy(), limits=DecodeLimits(), jobs=1)
     assert next(records).error.code == "not_audio"
     with pytest.raises(OSError, match="the list broke"):
         next(records)
@@ -142,7 +149,7 @@ def test_the_scan_reads_ahead_by_a_bounded_number_of_files(folder):
             last = next(taken)
             yield Source(str(folder / f"absent-{last}.wav"))
 
-    records = scan(sources(), scorer=PeakScorer(), policy=load_policy(), limits=DecodeLimits(), jobs=2)
+    records = scan(sources(), methods=Methods(PeakScorer()), policy=load_policy(), limits=DecodeLimits(), jobs=2)
     for expected in range(2 * LOOK_AHEAD_FILES):
         assert next(records).seq == expected
         assert last <= expected + LOOK_AHEAD_FILES + 1
@@ -157,7 +164,7 @@ def test_a_record_comes_out_while_the_list_waits_for_more(folder):
         more.wait()
         yield Source(str(folder / "1.wav"))
 
-    records = scan(sources(), scorer=PeakScorer(), policy=load_policy(), limits=DecodeLimits(), jobs=1)
+    records = scan(sources(), methods=Methods(PeakScorer()), policy=load_policy(), limits=DecodeLimits(), jobs=1)
     assert next(records).input.path.endswith("0.wav")
     more.set()
     assert next(records).input.path.endswith("1.wav")
@@ -168,7 +175,7 @@ def test_closing_early_ends_the_threads(folder):
     before = set(threading.enumerate())
     records = scan(
         (Source(str(path)) for path in [*folder.iterdir()] * 50),
-        scorer=PeakScorer(), policy=load_policy(), limits=DecodeLimits(), jobs=3,
+        methods=Methods(PeakScorer()), policy=load_policy(), limits=DecodeLimits(), jobs=3,
     )  # fmt: skip
     next(records)
     records.close()

@@ -15,6 +15,7 @@ from covoguard.core.audio import DecodeLimits
 from covoguard.core.records import Evidence
 from covoguard.core.scanrecord import HashChain, Marks, record_line
 from covoguard.detect.policy import MarkLimits, Prior, load_policy
+from covoguard.pipeline.analysis import Methods
 from covoguard.pipeline.inputs import Source
 from covoguard.pipeline.mark_evidence import MarkChecker
 from covoguard.pipeline.redecide import redecide
@@ -57,7 +58,11 @@ def folder(tmp_path_factory):
 def scanned(folder, marks, jobs=2, policy=None):
     sources = [Source(str(path)) for path in sorted(folder.iterdir())]
     records = scan(
-        sources, scorer=LowScorer(), policy=policy or load_policy(), limits=DecodeLimits(), jobs=jobs, marks=marks
+        sources,
+        methods=Methods(LowScorer(), token_marks=marks),
+        policy=policy or load_policy(),
+        limits=DecodeLimits(),
+        jobs=jobs,
     )
     return {Path(record.input.path).name: record for record in records}
 

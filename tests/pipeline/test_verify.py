@@ -16,8 +16,14 @@ from covoguard.core.audio import DecodeLimits
 from covoguard.core.errors import InputError, ModelMissing
 from covoguard.core.jsonrecord import from_json, json_line
 from covoguard.core.reasons import REASONS
+from covoguard.core.records import DomainFinding, Evidence, ScoredSegment, SecondScore, Stability
 from covoguard.core.scanrecord import AuditRef, Case
 from covoguard.core.verifyrecord import VerifyRecord
+from covoguard.core.waveformrecord import MarkTraits, not_checked
+from covoguard.detect.forensics import CHECKS
+from covoguard.detect.policy import load_policy
+from covoguard.pipeline.analysis import Methods
+from covoguard.pipeline.credentials import CredentialsReader
 from covoguard.pipeline.inputs import Source
 from covoguard.pipeline.mark_evidence import MarkChecker, load_mark_checker
 from covoguard.pipeline.verify import verify
@@ -26,8 +32,20 @@ SCHEMA = json.loads(
     (Path(__file__).resolve().parents[2] / "reports" / "schema" / "verify-record-1.schema.json").read_text()
 )
 KEY = a_key(1)
-LATER = ("ledger", "case", "audit", "sha256_after")
+LATER = (
+    "ledger", "case", "audit", "sha256_after", "waveform_marks", "credentials", "quality", "detectors", "examined",
+    "decision", "quality_s", "score_s", "second_look_s", "domain", "stability", "would_change",
+)  # fmt: skip
 """Fields that lines of earlier versions lack; the schema does not ask for them."""
+
+
+TRAITS = MarkTraits("label", keyless=True, removable=True, limits="a label")
+
+
+class FixedScorer:
+    def score(self, audio, *, regions=None):
+        segments = (ScoredSegment(0.0, 1.0, 0.5),)
+        return Evidence("artifact", "fixed@1", "scored", 0.5, 0.5, segments=segments, model_sha256="f" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +67,7 @@ def folder(tmp_path_factory):
 def verified(sources, recoverer, jobs=2):
     sources = [source if isinstance(source, Source) else Source(str(source)) for source in sources]
     checker = MarkChecker(recoverer, TABLE, [KEY, a_key(2)])
-    records = list(verify(sources, checker=checker, limits=DecodeLimits(), jobs=jobs))
+    records = list(verify(sources, methods=Methods(token_marks=checker), limits=DecodeLimits(), jobs=jobs))
     for record in records:
         line = json_line(record)
         jsonschema.validate(json.loads(line), SCHEMA)
@@ -101,7 +119,7 @@ def test_a_model_without_a_recoverer_gives_records_that_say_so(folder, tmp_path)
     checker = load_mark_checker([KEY, a_key(2)], tmp_path)
     names = ["marked.wav", "silent.wav", "text.wav"]
     sources = [Source(str(folder / name)) for name in names]
-    records = list(verify(sources, checker=checker, limits=DecodeLimits(), jobs=2))
+    records = list(verify(sources, methods=Methods(token_marks=checker), limits=DecodeLimits(), jobs=2))
     assert [answer(record) for record in records] == ["not_checked", "not_checked", "not_audio"]
     for record in records:
         line = json_line(record)
@@ -167,6 +185,17 @@ def test_the_schema_asks_for_exactly_the_keys_of_the_record(folder, model):
             compare(schema["items"], value[0])
 
     (record,) = verified([folder / "marked.wav"], SpelledRecoverer(model))
+    everything = Methods(FixedScorer(), forensics=CHECKS.names(), credentials=CredentialsReader(registry=None))
+    (other,) = verify(
+        [Source(str(folder / "marked.wav"))], methods=everything, policy=load_policy(), limits=DecodeLimits(), jobs=1
+    )
+    timing = replace(record.timing, quality_s=0.1, score_s=0.1, second_look_s=0.1)
+    record = replace(
+        other, token_mark=record.token_mark, timing=timing, waveform_marks=(not_checked(TRAITS, "no_mark_key", "x"),)
+    )
+    looked = Stability((SecondScore("mp3-64k", 0.4),), 0.1)
+    (result,) = other.detectors
+    record = replace(record, detectors=(replace(result, domain=DomainFinding(1.0, 0.5, "in"), stability=looked),))
     known = replace(record.input, sha256_after=record.input.sha256)
     audit = AuditRef("f" * 32, 3, "0" * 64, "a" + 20 * "0")
     record = replace(record, input=known, case=Case("2026-17", None, None), audit=audit)
@@ -177,5 +206,11 @@ def test_both_schemas_describe_a_token_mark_and_the_codes_alike():
     scan_schema = json.loads(
         (Path(__file__).resolve().parents[2] / "reports" / "schema" / "scan-record-1.schema.json").read_text()
     )
-    for name in SCHEMA["$defs"].keys() - {"timing", "ledger", "ledger_key"}:
+    inspect_schema = json.loads(
+        (Path(__file__).resolve().parents[2] / "reports" / "schema" / "inspect-record-1.schema.json").read_text()
+    )
+    for name in ("quantity", "segment", "observation"):
+        assert SCHEMA["$defs"][name] == inspect_schema["$defs"][name]
+    own = {"timing", "ledger", "ledger_key", "quantity", "segment", "observation", "examined"}
+    for name in SCHEMA["$defs"].keys() - own:
         assert SCHEMA["$defs"][name] == scan_schema["$defs"][name]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from covoguard.core.credentialsfinding import CredentialAction, CredentialsFinding, ManifestFacts, SoftBinding
 from covoguard.core.markrecord import KeyReading, MarkAlignment, MarkedSpan, MarkPayload, TokenMark
-from covoguard.core.records import DomainFinding, SecondScore, Stability
+from covoguard.core.records import Change, DomainFinding, SecondScore, Segment, Stability
 from covoguard.core.scanrecord import (
     AuditRef,
     Case,
@@ -22,9 +23,25 @@ from covoguard.core.scanrecord import (
     Tool,
     path_facts,
 )
+from covoguard.core.waveformrecord import FalseAlarms, MarkTraits, WaveformFinding
 
 SHA = "0123456789abcdef" * 4
 POLICY = PolicyRef("default@1", SHA)
+
+WAVEFORM = WaveformFinding(
+    "inconclusive", MarkTraits("label", True, True, "a label of whoever put it on"), "mark_at_other_speed", "slower",
+    0.91, 0.95, 0.001, 1.02, (Segment(0.0, 2.5),), "0a1b", "2026-01-02T03:04:05Z",
+    FalseAlarms(1, 100, 0.0466, 2, 0.0932, "genuine clips"), SHA,
+)  # fmt: skip
+CREDENTIALS = CredentialsFinding(
+    "sidecar", "credentials_trusted", "unchanged since it was signed", "trusted",
+    ManifestFacts(
+        "urn:c2pa:1", "talk", "covoguard/0.1.0", "Radio Example", "Radio", "radio.pem",
+        (CredentialAction("c2pa.created", "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture", "a phone"),),
+        "captured", (SoftBinding("org.covoguard.tokenmark.1", "k0123456789.2"),), ("an old label",),
+    ),
+    ("signingCredential.ocsp.skipped",), "talks/talk.c2pa", SHA,
+)  # fmt: skip
 
 SCORED = ScanRecord(
     schema_version=1,
@@ -73,11 +90,18 @@ SCORED = ScanRecord(
             Stability((SecondScore("mp3-64k", 1.5), SecondScore("aac-64k", None)), None),
         ),
     ),
-    marks=Marks(),
-    decision=Decision("synthetic", ("strong_artifacts", "partial"), POLICY, 0.1, 0.9174311926605505),
+    marks=Marks(waveform=(WAVEFORM,), credentials=CREDENTIALS),
+    decision=Decision(
+        "synthetic",
+        ("strong_artifacts", "partial"),
+        POLICY,
+        0.1,
+        0.9174311926605505,
+        (Change("inconclusive", ("captured_but_artifacts",), None), Change("no_evidence", (), -1.0)),
+    ),
     error=None,
     duplicate_of=None,
-    timing=Timing(0.001, 0.02, 0.03, 0.04, 0.15),
+    timing=Timing(0.001, 0.02, 0.03, 0.04, 0.15, 0.2),
     tool=Tool("0.1.0", "3.11.7", "1.31.1"),
     prev_hash=None,
     audit=AuditRef("f" * 32, 3, SHA, "a" + 20 * "0"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from covoguard.core.markrecord import TokenMark
+from covoguard.core.observationrecord import Examined, Observation
 from covoguard.core.scanrecord import RecordError, path_facts
 from covoguard.core.verifyrecord import VerifyRecord, VerifyTiming
 from covoguard.reports.summary import MarkTally, mark_summary_lines
@@ -35,11 +36,11 @@ def with_mark(record: VerifyRecord, **changes) -> VerifyRecord:
 def test_a_mark_is_told_with_its_key_place_tempo_and_payload(found):
     text = written(found)
     row, *details = text.splitlines()[1:]
-    assert row.split()[:7] == ["0", "present", "-31.2", "-33.0", "+31.5", "10.0", "s"]
+    assert row.split()[:5] == ["0", "present", "-31.2", "10.0", "s"]
     flat = " ".join(" ".join(details).split())
     assert flat == (
-        "key k0123456789 epoch 2: 0.5 to 10.0 s, played at 1.052 times its tempo; "
-        "payload: model 3, tenant 17, 2026-01-02"
+        "token mark key k0123456789 epoch 2: 0.5 to 10.0 s, played at 1.052 times its tempo; "
+        "payload: model 3, tenant 17, 2026-01-02 token mark log10 E +31.5, log10 p sharp* -33.0"
     )
     assert max(map(len, text.splitlines())) <= 80
 
@@ -74,7 +75,46 @@ def test_the_summary_says_what_the_numbers_mean(found):
     tally = MarkTally()
     list(tally.counting([found, replace(found, token_mark=None, error=RecordError("not_audio", "a text"))]))
     text = "\n".join(mark_summary_lines(tally, 1.0))
-    assert "token marks: present 1, absent 0, not_checked 0, errors 1" in text
+    assert text.startswith("2 files in 1.0 s, errors 1\n")
+    assert "token marks: present 1, absent 0, not_checked 0" in text
     for phrase in ("over random keys", "no evidence of human speech", "not certified", "the message may be anyone's"):
         assert phrase in text
     assert mark_summary_lines(MarkTally(), 0.0) == ["0 files in 0.0 s"]
+
+
+def test_all_evidence_of_a_file_stands_below_it_with_its_error_rate(found, records):
+    scored = records[0]
+    seen = Observation("codec_grid", "notable", "traces of an earlier encoding", (), (), "a reading", "limits")
+    full = replace(
+        found, waveform_marks=scored.marks.waveform, credentials=scored.marks.credentials, detectors=scored.detectors,
+        quality=scored.quality, decision=scored.decision, examined=Examined(("tags", "grid"), ("pauses",), (seen,)),
+    )  # fmt: skip
+    text = written(full)
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for phrase in (
+        "0 synthetic present -31.2",
+        "why strong_artifacts, partial",
+        "credentials sidecar, trusted: unchanged since it was signed; they say: captured",
+        "waveform label: inconclusive; score 0.91, counts from 0.95 on",
+        "false alarms at most 9.3 % of files (1 of 100 tried); keyless: anyone can put it on",
+        "detector fake@1: log10 LR +2.00; prior 0.1 gives 0.917",
+        "through mild codecs +1.50, none",
+        "forensics codec_grid: traces of an earlier encoding; 2 checks looked, 1 could not",
+        "would be inconclusive without captured_but_artifacts",
+        "would be no_evidence with a log10 LR of at most -1",
+    ):
+        assert phrase in flat
+
+
+def test_the_summary_counts_every_kind_of_evidence(found, records):
+    scored = records[0]
+    full = replace(
+        found, waveform_marks=scored.marks.waveform, credentials=scored.marks.credentials, decision=scored.decision
+    )
+    tally = MarkTally()
+    list(tally.counting([full]))
+    text = "\n".join(mark_summary_lines(tally, 1.0))
+    for line in ("verdicts: synthetic 1", "waveform marks, label: inconclusive 1", "credentials: sidecar 1"):
+        assert line in text
+    assert (tally.having["token"], tally.having["waveform"], tally.having["credentials"]) == (1, 0, 1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.credentialsrecord import CredentialAction, ManifestFacts, SoftBinding
+from ...core.credentialsfinding import CredentialAction, ManifestFacts, SoftBinding
 from .manifest import ACTIONS_LABEL, SOFT_BINDING_LABEL, action_remarks, content_of
 
 _ACTION_LABELS = (ACTIONS_LABEL, "c2pa.actions")

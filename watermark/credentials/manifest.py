@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from ...core.credentialsrecord import ContentKind
+from ...core.credentialsfinding import ContentKind
 from ...core.errors import UsageError
 from ...core.keys import KEY_ID_PATTERN
 from ...core.version import __version__

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.audio import OpenedInput, open_input
 from ...core.audio.sniff import HEAD_BYTES, is_known_media
-from ...core.credentialsrecord import CredentialsFinding, CredentialState, ManifestFacts, Validation
+from ...core.credentialsfinding import CredentialsFinding, CredentialState, ManifestFacts, Validation
 from ...core.errors import InputError
 from ...core.scanrecord import path_facts
 from .container import embeddable_format, sidecars_to_read

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.audio import OpenedInput
-from ...core.credentialsrecord import CredentialsFinding, ManifestFacts, Validation
+from ...core.credentialsfinding import CredentialsFinding, ManifestFacts, Validation
 from ...core.errors import CovoguardError, IntegrityError, UsageError
 from .library import is_installed, library
 from .manifest import TOKEN_MARK_ALG, MarkBinding

@@ -1,0 +1,71 @@
+"""What would change a verdict: found by deciding again, under the same policy, with as little as possible altered."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from ..core.audio.facts import Quality
+from ..core.records import Change, Evidence, VerdictLabel
+from .policy import Effect, Policy
+from .verdict import decide
+
+MAX_REMOVED = 3
+"""More reasons than this are only taken away all at once."""
+_TARGETS: tuple[VerdictLabel, ...] = ("synthetic", "inconclusive", "no_evidence")
+
+
+def what_would_change(
+    evidence: Sequence[Evidence], quality: Quality | None, error_code: str | None, policy: Policy
+) -> tuple[Change, ...]:
+    """For each other verdict that can be had, the least that would give it; nothing where the file could not be read.
+
+    Tried are: reasons that do not apply after all, and ratios at a threshold of the policy. Marks and credentials that
+    were not found are not imagined.
+    """
+    if error_code is not None or quality is None:
+        return ()
+    now = decide(evidence, quality, None, policy)
+    removable = [code for code in now.reasons if _is_removable(code, policy)]
+    least: dict[VerdictLabel, Change] = {}
+    for without in _subsets(removable):
+        remaining, milder = _without(without, evidence, policy)
+        for log10_lr in (None, policy.thresholds.synthetic_min_log10_lr, policy.thresholds.no_evidence_max_log10_lr):
+            imagined = remaining if log10_lr is None else _with_ratios(remaining, log10_lr)
+            verdict = decide(imagined, quality, None, milder).label
+            change = Change(verdict, without, log10_lr)
+            if verdict not in least or _size(change) < _size(least[verdict]):
+                least[verdict] = change
+    return tuple(least[label] for label in _TARGETS if label in least and label != now.label)
+
+
+def _size(change: Change) -> int:
+    return len(change.without) + (change.log10_lr is not None)
+
+
+def _is_removable(code: str, policy: Policy) -> bool:
+    return policy.effects.get(code, "note") != "note" or code in ("suspicious_segment", "token_mark", "weak_token_mark")
+
+
+def _subsets(codes: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The small ones first; then all codes together."""
+    for size in range(min(len(codes), MAX_REMOVED) + 1):
+        yield from combinations(codes, size)
+    if len(codes) > MAX_REMOVED:
+        yield tuple(codes)
+
+
+def _without(codes: tuple[str, ...], evidence: Sequence[Evidence], policy: Policy) -> tuple[Sequence[Evidence], Policy]:
+    """The evidence and the policy under which these reasons do not count."""
+    if "token_mark" in codes or "weak_token_mark" in codes:
+        evidence = [each for each in evidence if each.kind != "token_mark"]
+    if "suspicious_segment" in codes:
+        evidence = [replace(each, segments=()) for each in evidence]
+    notes: dict[str, Effect] = {code: "note" for code in codes if code in policy.effects}
+    return evidence, replace(policy, effects={**policy.effects, **notes})
+
+
+def _with_ratios(evidence: Sequence[Evidence], log10_lr: float) -> list[Evidence]:
+    return [
+        replace(each, log10_lr=log10_lr) if each.kind == "artifact" and each.log10_lr is not None else each
+        for each in evidence
+    ]
