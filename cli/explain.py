@@ -9,6 +9,7 @@ import click
 from ..core.errors import UsageError
 from ..core.reason import Reason
 from ..core.reasons import REASONS, STOPS
+from ..detect.forensics import Kind, observation_kinds
 from .options import verbose_option
 
 
@@ -17,23 +18,26 @@ from .options import verbose_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per code and line.")
 @verbose_option
 def explain(code: str | None, as_json: bool) -> None:
-    """Say what a reason or error code means and what to do about it.
+    """Say what a reason, an error or an observation means and what to do about it.
 
-    Without CODE, lists all of them.
+    CODE is as in a record. Without it, lists all of them.
 
     \b
     Example:
       covoguard explain between_thresholds
     """
-    table = {**REASONS, **STOPS}
-    for reason in table.values() if code is None else [_found(code, table)]:
-        if as_json:
-            click.echo(json.dumps(asdict(reason)))
-        else:
-            click.echo(f"{reason.code}\n  {reason.meaning}\n  What to do: {reason.advice}")
+    table: dict[str, Reason | Kind] = {**REASONS, **STOPS, **observation_kinds()}
+    for entry in table.values() if code is None else [_found(code, table)]:
+        click.echo(json.dumps(asdict(entry)) if as_json else _in_words(entry))
 
 
-def _found(code: str, table: dict[str, Reason]) -> Reason:
+def _in_words(entry: Reason | Kind) -> str:
+    if isinstance(entry, Reason):
+        return f"{entry.code}\n  {entry.meaning}\n  What to do: {entry.advice}"
+    return f"{entry.code} (an observation)\n  {entry.reading}\n  What else explains it: {entry.limits}"
+
+
+def _found(code: str, table: dict[str, Reason | Kind]) -> Reason | Kind:
     if code in table:
         return table[code]
     close = difflib.get_close_matches(code, table, n=3)

@@ -9,6 +9,9 @@ from ..detect.domain import MIN_HELD_OUT, MIN_PER_CLASS, Domain, fit_domain_judg
 from .training_sounds import TrainingSounds
 from .training_trials import HearClip
 
+COPY = "copy"
+"""The kind of a clip that was made from a genuine one for training."""
+
 Embeddings = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.float64]
 
@@ -41,20 +44,28 @@ def fit_gate(
 def _training_embeddings(
     hear: HearClip, sounds: TrainingSounds, inside: Sequence[int]
 ) -> tuple[Embeddings, npt.NDArray[np.str_]] | None:
-    """What a detector makes of its own training clips, as they are and damaged once, and their labels.
+    """What a detector makes of its own training clips, as they are and damaged once, and the kind of each.
 
-    None for a detector without embeddings, and where a class has fewer clips than a Gaussian needs.
+    The copies that it learnt from are sound of a known kind too, of one that lies far from both labels. None for a
+    detector without embeddings, and where a label has fewer clips than a Gaussian needs.
     """
     found: list[Embeddings] = []
     labels: list[str] = []
-    numbers = [number for number in inside if not sounds.items[number].is_made]
-    for number in numbers:
+    for number in inside:
         heard = [sounds.clean(number)] + [sounds.damaged_copy(number, 0)] * (sounds.plan.copies > 0)
         for samples in heard:
             embeddings = hear(samples).embeddings
             if embeddings is None:
                 return None
             found.append(embeddings)
-            labels += [sounds.items[number].row.label] * len(embeddings)
-    counts = [labels.count(label) for label in ("bonafide", "spoof")]
-    return (np.concatenate(found), np.array(labels)) if min(counts) >= MIN_PER_CLASS else None
+            labels += [_kind(sounds, number)] * len(embeddings)
+    if min(labels.count(label) for label in ("bonafide", "spoof")) < MIN_PER_CLASS:
+        return None
+    kinds = np.array(labels)
+    enough = kinds != COPY if labels.count(COPY) < MIN_PER_CLASS else np.ones(len(kinds), dtype=bool)
+    return np.concatenate(found)[enough], kinds[enough]
+
+
+def _kind(sounds: TrainingSounds, number: int) -> str:
+    item = sounds.items[number]
+    return COPY if item.is_made else str(item.row.label)

@@ -4,7 +4,7 @@ Each module of `checks` holds one check: a class that hears the samples block by
 channels, and at the end says what it saw. To add one, add a file there.
 """
 
-from .examination import CHECKS, Examination
+from .examination import CHECKS, Examination, observation_kinds
 from .exhibit import Check, Exhibit, Kind
 
-__all__ = ["CHECKS", "Check", "Examination", "Exhibit", "Kind"]
+__all__ = ["CHECKS", "Check", "Examination", "Exhibit", "Kind", "observation_kinds"]

@@ -1,6 +1,7 @@
 """Runs every check over one file: the sound block by block as it is decoded, then the bytes and tags."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +19,16 @@ FORMAT_CHANGE = Kind(
     "Damaged streams can look like a change of format to the decoder. The sample checks looked at the first format "
     "only; tags and structure were read as always.",
 )
+
+
+def observation_kinds() -> dict[str, Kind]:
+    """Every kind of observation that a check can make, by its code: what the checks' modules name."""
+    kinds = {FORMAT_CHANGE.code: FORMAT_CHANGE}
+    for name in CHECKS.names():
+        named = vars(sys.modules[CHECKS.get(name).__module__]).values()
+        groups = [each.values() if isinstance(each, Mapping) else [each] for each in named]
+        kinds |= {kind.code: kind for group in groups for kind in group if isinstance(kind, Kind)}
+    return kinds
 
 
 class Examination:

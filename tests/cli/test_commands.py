@@ -5,6 +5,7 @@ import json
 import pytest
 
 from covoguard.core.reasons import REASONS, STOPS
+from covoguard.detect.forensics import observation_kinds
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_a_missing_record_is_told_on_standard_error(run, results, policy):
 
 def test_explain_knows_every_code(run):
     listed = run("explain", "--json").stdout.splitlines()
-    assert [json.loads(line)["code"] for line in listed] == [*REASONS, *STOPS]
+    assert [json.loads(line)["code"] for line in listed] == [*REASONS, *STOPS, *observation_kinds()]
     plain = run("explain").stdout.decode()
     assert all(f"\n{code}\n" in f"\n{plain}" for code in REASONS)
 
@@ -83,6 +84,14 @@ def test_explain_one_code(run):
     assert done.returncode == 0
     assert REASONS["narrowband"].meaning in done.stdout.decode()
     assert REASONS["narrowband"].advice in done.stdout.decode()
+
+
+def test_explain_an_observation(run):
+    done = run("explain", "digital_silence")
+    assert done.returncode == 0
+    kind = observation_kinds()["digital_silence"]
+    assert kind.reading in done.stdout.decode()
+    assert f"What else explains it: {kind.limits}" in done.stdout.decode()
 
 
 def test_explain_an_unknown_code_suggests_a_near_one(run):

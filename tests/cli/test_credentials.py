@@ -1,15 +1,23 @@
 """`covoguard sign` and `covoguard credentials`, as people and scripts use them."""
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 from signed_files import flip_sound_byte, sound_bytes
 
 from covoguard.cli.main import cli
+from covoguard.core.credentialsrecord import CredentialsRecord, SigningRecord
 from covoguard.core.errors import CovoguardError, UsageError
+from covoguard.core.reasons import REASONS
 
 pytest.importorskip("c2pa", reason="c2pa-python is not installed")
+
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "reports" / "schema"
 
 
 @pytest.fixture
@@ -44,7 +52,26 @@ def clip(tmp_path):
 
 
 def rows(result):
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    """Lines of JSON; those of `credentials show` and `sign` as their shipped schemas say."""
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    for row in found:
+        name = "signing" if "output" in row else "credentials" if "clip_id" not in row else None
+        if name is not None:
+            jsonschema.validate(row, json.loads((SCHEMAS / f"{name}-record-1.schema.json").read_text()))
+    return found
+
+
+def test_the_schemas_ask_for_exactly_the_keys_of_the_records():
+    for name, record in (("credentials", CredentialsRecord), ("signing", SigningRecord)):
+        schema = json.loads((SCHEMAS / f"{name}-record-1.schema.json").read_text())
+        assert schema["required"] == list(schema["properties"]) == [field.name for field in fields(record)]
+        assert schema["$defs"]["code"]["enum"] == list(REASONS)
+
+
+def test_signing_records_fit_their_schema(run, signer, clip):
+    (signed,) = rows(run("sign", "--content", "captured", "--signer", signer, clip, "--json"))
+    (again,) = rows(run("sign", "--content", "captured", "--signer", signer, "clip.signed.wav", "--json"))
+    assert (signed["error"], again["error"]["code"]) == (None, "already_signed")
 
 
 def test_init_says_loudly_that_nobody_else_trusts_it(run, tmp_path):

@@ -45,7 +45,7 @@ PRESENT = {
         ["dataset", "build", "store", "-o", "copies", "--spoof", "griffin-lim"],
     ],
     "train": [["train", "detector.toml", "-o", "detector"]],
-    "evaluate": [["evaluate", "clips/manifest.csv", "--detector", "lfcc-gmm", "--bootstrap", "0", "--min-clips", "1"]],
+    "evaluate": [["evaluate", "spoken.csv", "--model", "model", "--bootstrap", "0", "--min-clips", "1"]],
     "generate": [["generate", "--text", "Good morning.", "-o", "generated"]],
     "mark": [["mark", "perth", "speech.wav", "-o", "marked.wav"]],
     "ask": [["models", "import", "covo", "covo", "--accept-licence"],
@@ -61,6 +61,9 @@ PRESENT = {
     "explain": [["explain", "token_mark"]],
 }  # fmt: skip
 LONG = ("demo",)
+NOT_INSTALLED = 4
+"""Exit code of `mark` without the package; what it does before that is tested."""
+SPOKEN = [("b0", "bonafide", 0), ("b1", "bonafide", 1), ("s0", "spoof", 0), ("s1", "spoof", 1)]
 
 pytestmark = pytest.mark.skipif(not can_forbid(), reason="this kernel takes no filter of system calls")
 
@@ -73,6 +76,10 @@ def desk(tmp_path_factory):
     (desk / "folder").mkdir()
     shutil.copy(desk / "speech.wav", desk / "folder")
     write_collection(desk / "clips", 16, duration_s=0.8)
+    lines = [f"{clip},{clip}.wav,{label},{fold},G,S,{clip}" for clip, label, fold in SPOKEN]
+    (desk / "spoken.csv").write_text("\n".join(["clip,file,label,fold,generator,source,speaker", *lines]))
+    for number, (clip, *_) in enumerate(SPOKEN):
+        write_wav(desk / f"{clip}.wav", (0.5 + number / 8) * spoken(3.0))
     (desk / "detector.toml").write_text(TRAINING)
     (desk / "lines.txt").write_text("Hello.\nGo on.\n")
     (desk / "model").mkdir()
@@ -115,5 +122,6 @@ def test_no_command_asks_for_a_socket(desk, name):
     for arguments in PRESENT[name]:
         done = run(desk, arguments)
         told = f"{arguments}: {done.returncode}\n{done.stderr.decode()}"
-        assert done.returncode == 0, told
+        expected = NOT_INSTALLED if name == "mark" and b"not installed" in done.stderr else 0
+        assert done.returncode == expected, told
         assert b"decoder_crashed" not in done.stdout + done.stderr, told

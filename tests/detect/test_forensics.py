@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from covoguard.core.errors import UsageError
 from covoguard.core.jsonrecord import from_json, json_line
 from covoguard.core.observationrecord import Observation
 from covoguard.core.records import Audio, Segment
-from covoguard.detect.forensics import CHECKS, Examination, Exhibit
+from covoguard.detect.forensics import CHECKS, Examination, Exhibit, examination, observation_kinds
 from covoguard.detect.forensics.checks.bandwidth import cutoff
 from covoguard.detect.forensics.riff import wave_structure
 from covoguard.detect.forensics.runs import RunFinder
@@ -97,6 +99,14 @@ def test_a_change_of_format_is_seen_and_the_rest_left_alone():
     examination.hear(np.zeros((2, 8_000), np.float32), 8_000)
     exhibit = Exhibit(io.BytesIO(), 0, facts(), (), Audio(plain(1.0), RATE_HZ), ())
     assert [each.code for each in examination.observe(exhibit)] == ["format_change"]
+
+
+def test_every_kind_of_observation_is_known_with_its_reading_and_limits():
+    kinds = observation_kinds()
+    sources = [path.read_text(encoding="utf-8") for path in Path(examination.__file__).parent.rglob("*.py")]
+    named = sum(len(re.findall(r"[=:] Kind\(", source)) for source in sources)
+    assert len(kinds) == named
+    assert all(kind.reading and kind.limits for kind in kinds.values())
 
 
 def test_checks_are_known_by_name():
