@@ -19,27 +19,30 @@ def what_would_change(
 ) -> tuple[Change, ...]:
     """For each other verdict that can be had, the least that would give it; nothing where the file could not be read.
 
-    Tried are: reasons that do not apply after all, and ratios at a threshold of the policy. Marks and credentials that
-    were not found are not imagined.
+    Tried are: reasons that do not apply after all, and, for the verdicts that a score can give, ratios that reach the
+    policy's threshold throughout. Marks and credentials that were not found are not imagined.
     """
     if error_code is not None or quality is None:
         return ()
     now = decide(evidence, quality, None, policy)
     removable = [code for code in now.reasons if _is_removable(code, policy)]
-    least: dict[VerdictLabel, Change] = {}
+    found: list[Change] = []
     for without in _subsets(removable):
         remaining, milder = _without(without, evidence, policy)
-        for log10_lr in (None, policy.thresholds.synthetic_min_log10_lr, policy.thresholds.no_evidence_max_log10_lr):
-            imagined = remaining if log10_lr is None else _with_ratios(remaining, log10_lr)
-            verdict = decide(imagined, quality, None, milder).label
-            change = Change(verdict, without, log10_lr)
-            if verdict not in least or _size(change) < _size(least[verdict]):
-                least[verdict] = change
+        found.append(Change(decide(remaining, quality, None, milder).label, without, None))
+        for label, log10_lr in (
+            ("synthetic", policy.thresholds.synthetic_min_log10_lr),
+            ("no_evidence", policy.thresholds.no_evidence_max_log10_lr),
+        ):
+            verdict = decide(_with_ratios(remaining, log10_lr), quality, None, milder).label
+            found += [Change(verdict, without, log10_lr)] * (verdict == label)
+    found.sort(key=_size)  # stable: at the same size, the order of trying
+    least = {change.verdict: change for change in reversed(found)}
     return tuple(least[label] for label in _TARGETS if label in least and label != now.label)
 
 
-def _size(change: Change) -> int:
-    return len(change.without) + (change.log10_lr is not None)
+def _size(change: Change) -> tuple[int, bool]:
+    return len(change.without) + (change.log10_lr is not None), change.log10_lr is not None
 
 
 def _is_removable(code: str, policy: Policy) -> bool:
@@ -65,7 +68,10 @@ def _without(codes: tuple[str, ...], evidence: Sequence[Evidence], policy: Polic
 
 
 def _with_ratios(evidence: Sequence[Evidence], log10_lr: float) -> list[Evidence]:
+    """As if the detectors had said this of the whole recording, and again at a second look."""
     return [
-        replace(each, log10_lr=log10_lr) if each.kind == "artifact" and each.log10_lr is not None else each
+        replace(each, log10_lr=log10_lr, segments=(), stability=None)
+        if each.kind == "artifact" and each.log10_lr is not None
+        else each
         for each in evidence
     ]
