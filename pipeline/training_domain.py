@@ -52,7 +52,7 @@ def _training_embeddings(
     found: list[Embeddings] = []
     labels: list[str] = []
     for number in inside:
-        heard = [sounds.clean(number)] + [sounds.damaged_copy(number, 0)] * (sounds.plan.copies > 0)
+        heard = [sounds.clean(number), *([sounds.damaged_copy(number, 0)] if sounds.plan.copies else [])]
         for samples in heard:
             embeddings = hear(samples).embeddings
             if embeddings is None:
