@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from ..core.credentialsfinding import CredentialsFinding
 from ..core.markrecord import TokenMark
 from ..core.scanrecord import Case, DetectorResult, ScanRecord
 from .text import printable
@@ -19,7 +20,7 @@ COLUMNS = (
     "token_mark_epoch", "container", "codec", "sample_rate_hz", "channels", "size_bytes",
     "sha256", "duplicate_of", "error_code", "error_message", "policy_id", "policy_sha256", "model_sha256",
     "case_id", "case_item", "case_examiner", "run_id", "tool_version", "sha256_after", "audit_log_id", "audit_seq",
-    "audit_sha256",
+    "audit_sha256", "waveform_marks", "credentials", "credentials_signer", "credentials_say", "credentials_trust_list",
 )  # fmt: skip
 
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -99,6 +100,18 @@ def flat_row(record: ScanRecord) -> dict[str, Cell]:
         "audit_log_id": record.audit.log_id if record.audit else None,
         "audit_seq": record.audit.seq if record.audit else None,
         "audit_sha256": record.audit.sha256 if record.audit else None,
+        "waveform_marks": " ".join(f"{each.traits.method}:{each.status}" for each in record.marks.waveform) or None,
+        **_credentials_cells(record.marks.credentials),
+    }
+
+
+def _credentials_cells(finding: CredentialsFinding | None) -> dict[str, Cell]:
+    manifest = finding.manifest if finding else None
+    return {
+        "credentials": finding.state if finding else None,
+        "credentials_signer": _text_cell(manifest.signer) if manifest else None,
+        "credentials_say": manifest.content if manifest else None,
+        "credentials_trust_list": _text_cell(manifest.trust_list) if manifest else None,
     }
 
 

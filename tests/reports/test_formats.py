@@ -172,6 +172,9 @@ def test_csv_has_one_flat_line_per_record_and_no_formulas(records):
     assert rows[2]["log10_lr"] == rows[2]["domain"] == rows[2]["stability_range_log10_lr"] == ""
     assert (rows[0]["audit_seq"], rows[0]["audit_sha256"], rows[0]["sha256_after"]) == ("3", SHA, SHA)
     assert (rows[0]["domain"], rows[0]["domain_share_further_out"]) == ("edge", "0.0075")
+    assert rows[0]["waveform_marks"] == "label:inconclusive"
+    credentials = [rows[0][f"credentials{name}"] for name in ("", "_signer", "_say", "_trust_list")]
+    assert credentials == ["sidecar", "Radio Example", "captured", "radio.pem"]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
