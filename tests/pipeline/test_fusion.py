@@ -26,6 +26,7 @@ from covoguard.pipeline.redecide import redecide
 from covoguard.pipeline.scan import scan
 from covoguard.pipeline.verify import verify
 from covoguard.watermark.credentials.manifest import MarkBinding
+from covoguard.watermark.credentials.registry import Registry
 from covoguard.watermark.credentials.sign import sign_file
 
 pytest.importorskip("c2pa", reason="c2pa-python is not installed")
@@ -147,6 +148,22 @@ def test_credentials_that_name_a_mark_are_held_against_the_sound(tmp_path, autho
     assert "named_mark_absent" not in decisions["marked-signed"].reasons
     assert decisions["marked-signed"].reasons[0] == "token_mark"
     assert "named_mark_absent" in decisions["unmarked-signed"].reasons
+
+
+def test_a_file_that_lost_its_credentials_is_found_again_by_its_mark_and_not_called_tampered(tmp_path, authority):
+    checker = MarkChecker(SpelledRecoverer(spelled_model(tmp_path / "model")), TABLE, [KEY])
+    registry, binding = Registry(tmp_path / "registry.sqlite"), MarkBinding(KEY.key_id, KEY.epoch)
+    write_wav(tmp_path / "stripped.wav", spelled(marked_tokens(KEY, 75)))
+    claim = replace(CLAIM, content="generated", mark=binding)
+    registry.add(binding, sign_file(tmp_path / "stripped.wav", tmp_path / "signed.wav", claim, signer_of(authority)))
+    reader = CredentialsReader([trust_in(authority)], registry=registry)
+    chosen = Methods(FixedScorer(-3.0), token_marks=checker, credentials=reader)
+    (record,) = verify(
+        [Source(str(tmp_path / "stripped.wav"))], methods=chosen, policy=policy(), limits=DecodeLimits(), jobs=1
+    )
+    assert record.credentials.state == "recovered"
+    assert record.credentials.manifest.content == "generated"
+    assert set(record.decision.reasons) == {"token_mark", "below_threshold", "no_speech"}, "the bytes differ by nature"
 
 
 def test_verify_shows_all_of_it_in_one_record(folder, authority, tmp_path):
