@@ -55,6 +55,7 @@ COMMANDS = {
     "demo": ("demo", "Show it all on this machine: make speech, damage it, look for the mark, and scan it."),
     "doctor": ("doctor", "Check that this installation is complete and works."),
     "models": ("models", "Look at the installed detectors and generators."),
+    "completion": ("completion", "Print what makes your shell complete commands and options."),
     "explain": ("explain", "Say what a reason, an error or an observation means and what to do about it."),
 }
 """Name of each command: its module here, which holds a command of that name, and its one-line help."""

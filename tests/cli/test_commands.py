@@ -1,9 +1,12 @@
 """`redecide`, `doctor`, `models`, `explain`, and the entry point, through the real command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from covoguard.cli.completion import SHELLS, VARIABLE
+from covoguard.cli.reference import MADE_WITH, command_reference
 from covoguard.core.reasons import REASONS, STOPS
 from covoguard.detect.forensics import observation_kinds
 
@@ -148,3 +151,30 @@ def test_a_wrong_command_is_code_2(run, arguments):
     done = run(*arguments)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
+
+
+# --- completion and reference --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_shell_gets_a_script(run, shell):
+    done = run("completion", shell)
+    assert done.returncode == 0
+    assert b"_COVOGUARD_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "position", "answer"), [("covoguard sc", 1, "scan"), ("covoguard verify --on", 2, "--only")]
+)
+def test_commands_and_options_are_completed(run, monkeypatch, words, position, answer):
+    monkeypatch.setenv(VARIABLE, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(position))
+    assert f"plain,{answer}" in run().stdout.decode().splitlines()
+
+
+def test_the_reference_of_the_commands_is_fresh():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    if MADE_WITH not in page:
+        pytest.skip(f"the page was made with another click than {MADE_WITH}, which words help otherwise")
+    assert page == command_reference(), "run python -m covoguard.cli.reference > docs/commands.md"

@@ -58,6 +58,7 @@ PRESENT = {
     "demo": [["demo"]],
     "doctor": [["doctor"]],
     "models": [["models", "list"], ["models", "show"]],
+    "completion": [["completion", "zsh"]],
     "explain": [["explain", "token_mark"]],
 }  # fmt: skip
 LONG = ("demo",)
