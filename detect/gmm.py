@@ -49,7 +49,7 @@ class MixturePair:
 
 def save_pairs(pairs: Sequence[MixturePair], folder: Path) -> str:
     """Write the pairs as one safetensors file; -> its name."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors = {
         f"{index}.{label}.{name}": np.ascontiguousarray(getattr(getattr(pair, label), name), dtype=np.float32)
@@ -57,7 +57,7 @@ def save_pairs(pairs: Sequence[MixturePair], folder: Path) -> str:
         for label in ("bonafide", "spoof")
         for name in ("weights", "means", "variances")
     }
-    save_file(tensors, folder / WEIGHTS_NAME)
+    (folder / WEIGHTS_NAME).write_bytes(save(tensors))  # `save_file` makes a file that only its owner may read
     return WEIGHTS_NAME
 
 

@@ -1,5 +1,7 @@
 """Evidence of where a sound comes from, in words: one short paragraph per kind, with its error rate and its limits."""
 
+from collections.abc import Sequence
+
 from ..core.credentialsfinding import CredentialsFinding
 from ..core.observationrecord import Examined
 from ..core.records import Change
@@ -7,12 +9,19 @@ from ..core.scanrecord import Decision, DetectorResult
 from ..core.waveformrecord import WaveformFinding
 
 
+def waveform_texts(findings: Sequence[WaveformFinding]) -> list[str]:
+    """One answer per method that looked, then one line of those that did not."""
+    answers = [waveform_text(each) for each in findings if each.status != "not_checked"]
+    unchecked = [f"{each.traits.method} ({each.reason})" for each in findings if each.status == "not_checked"]
+    return answers + ([f"not_checked: {', '.join(unchecked)}"] if unchecked else [])
+
+
 def waveform_text(finding: WaveformFinding) -> str:
     """One method's answer."""
-    name, status = finding.traits.method, finding.status
+    status = finding.status
     if status == "not_checked":
-        return f"{name}: not_checked ({finding.reason}): {finding.detail}"
-    parts = [f"{name}: {status}"]
+        return f"{finding.traits.method}: not_checked ({finding.reason}): {finding.detail}"
+    parts = [f"{finding.traits.method}: {status}"]
     if finding.score is not None:
         threshold = "" if finding.threshold is None else f", counts from {finding.threshold:g} on"
         parts.append(f"score {finding.score:.2f}{threshold}")

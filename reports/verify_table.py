@@ -10,7 +10,7 @@ from ..core.ledgerrecord import LedgerReading
 from ..core.markrecord import KeyReading, MarkPayload, TokenMark
 from ..core.verifyrecord import VerifyRecord
 from .page import TextPage
-from .provenance_text import change_text, credentials_text, detector_text, examined_text, waveform_text
+from .provenance_text import change_text, credentials_text, detector_text, examined_text, waveform_texts
 from .table import audit_line
 from .text import printable, short_seconds
 
@@ -87,8 +87,8 @@ def _details(record: VerifyRecord) -> Iterator[tuple[str, str]]:
         yield "ledger", _listed(record.ledger)
     if record.credentials is not None:
         yield "credentials", credentials_text(record.credentials)
-    for finding in record.waveform_marks or ():
-        yield "waveform", waveform_text(finding)
+    for line in waveform_texts(record.waveform_marks or ()):
+        yield "waveform", line
     for result in record.detectors or ():
         yield "detector", detector_text(result, decision)
     if record.examined is not None:

@@ -9,6 +9,7 @@ from covoguard.core.markrecord import TokenMark
 from covoguard.core.observationrecord import Examined, Observation
 from covoguard.core.scanrecord import RecordError, path_facts
 from covoguard.core.verifyrecord import VerifyRecord, VerifyTiming
+from covoguard.core.waveformrecord import not_checked
 from covoguard.reports.summary import MarkTally, mark_summary_lines
 from covoguard.reports.verify_table import VerifyTableWriter
 
@@ -85,9 +86,11 @@ def test_the_summary_says_what_the_numbers_mean(found):
 def test_all_evidence_of_a_file_stands_below_it_with_its_error_rate(found, records):
     scored = records[0]
     seen = Observation("codec_grid", "notable", "traces of an earlier encoding", (), (), "a reading", "limits")
+    unseen = not_checked(scored.marks.waveform[0].traits, "mark_not_installed", "install it")
     full = replace(
-        found, waveform_marks=scored.marks.waveform, credentials=scored.marks.credentials, detectors=scored.detectors,
-        quality=scored.quality, decision=scored.decision, examined=Examined(("tags", "grid"), ("pauses",), (seen,)),
+        found, waveform_marks=(unseen, *scored.marks.waveform), credentials=scored.marks.credentials,
+        detectors=scored.detectors, quality=scored.quality, decision=scored.decision,
+        examined=Examined(("tags", "grid"), ("pauses",), (seen,)),
     )  # fmt: skip
     text = written(full)
     assert max(map(len, text.splitlines())) <= 80
@@ -98,6 +101,7 @@ def test_all_evidence_of_a_file_stands_below_it_with_its_error_rate(found, recor
         "credentials sidecar, trusted: unchanged since it was signed; they say: captured",
         "waveform label: inconclusive; score 0.91, counts from 0.95 on",
         "false alarms at most 9.3 % of files (1 of 100 tried); keyless: anyone can put it on",
+        "waveform not_checked: label (mark_not_installed)",
         "detector fake@1: log10 LR +2.00; prior 0.1 gives 0.917",
         "through mild codecs +1.50, none",
         "forensics codec_grid: traces of an earlier encoding; 2 checks looked, 1 could not",
