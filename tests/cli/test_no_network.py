@@ -61,7 +61,7 @@ PRESENT = {
     "completion": [["completion", "zsh"]],
     "explain": [["explain", "token_mark"]],
 }  # fmt: skip
-LONG = ("demo",)
+LONG = ("demo", "train")
 NOT_INSTALLED = 4
 """Exit code of `mark` without the package; what it does before that is tested."""
 SPOKEN = [("b0", "bonafide", 0), ("b1", "bonafide", 1), ("s0", "spoof", 0), ("s1", "spoof", 1)]
