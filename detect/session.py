@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..core.onnx import onnxruntime
 from ..core.records import Float32Array
 
 SAMPLES_INPUT = "samples"
@@ -14,21 +15,19 @@ def open_graph(graph: bytes) -> Any:
 
     One thread: the order of summation, and so every bit of a score, must not depend on the machine's load.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    runtime = onnxruntime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.enable_mem_pattern = False  # windows differ in length
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def graph_errors() -> tuple[type[Exception], ...]:
     """What onnxruntime raises on a graph that it cannot run; the classes have no common root."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = onnxruntime().capi.onnxruntime_pybind11_state
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     return tuple(getattr(state, name) for name in names)
 

@@ -198,3 +198,14 @@ def modules_loaded_by(code: str) -> set[str]:
 )
 def test_start_up_loads_nothing_heavy(code):
     assert modules_loaded_by(code) & set(HEAVY) == set()
+
+
+def test_onnx_runtime_is_loaded_in_one_place_where_its_telemetry_is_off():
+    importers = {
+        str(path.relative_to(ROOT))
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any(each.name.split(".")[0] == "onnxruntime" for each in node.names))
+        or (isinstance(node, ast.ImportFrom) and not node.level and str(node.module).split(".")[0] == "onnxruntime")
+    }
+    assert importers == {"core/onnx.py"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelMissing
+from ..onnx import onnxruntime
 from ..rates import DETECTOR_RATE_HZ
 from ..records import Audio, Float32Array, Segment
 
@@ -70,12 +71,11 @@ class VoiceActivity:
     def _load(self) -> Any:
         with self._lock:
             if self._session is None:
-                import onnxruntime
-
-                options = onnxruntime.SessionOptions()
+                runtime = onnxruntime()
+                options = runtime.SessionOptions()
                 options.intra_op_num_threads = options.inter_op_num_threads = 1
                 options.log_severity_level = 3  # the file holds unused weights, which is worth a warning to ORT
-                self._session = onnxruntime.InferenceSession(model_path(), options, providers=["CPUExecutionProvider"])
+                self._session = runtime.InferenceSession(model_path(), options, providers=["CPUExecutionProvider"])
             return self._session
 
 

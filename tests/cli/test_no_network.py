@@ -114,6 +114,20 @@ def test_the_filter_catches_whoever_tries():
     assert done.returncode == 0
 
 
+def test_a_loaded_detector_stays_silent(desk):
+    """ONNX Runtime would send telemetry some seconds after it was loaded, when most commands have ended."""
+    program = (
+        "import time; from covoguard.pipeline.models import load_scorer;"
+        "from covoguard.core.audio import VoiceActivity;"
+        "import numpy as np; from covoguard.core.records import Audio;"
+        "sound = Audio(np.zeros(16000, np.float32), 16000); VoiceActivity().segments(sound);"
+        "load_scorer(None, None).score(sound, regions=()); time.sleep(14)"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(desk), "OMP_NUM_THREADS": "1"}
+    done = run_without_network([sys.executable, "-c", program], env=environment, cwd=desk)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_every_command_is_tried():
     assert list(PRESENT) == list(COMMANDS)
 
