@@ -30,6 +30,10 @@ COMMANDS = {
     "credentials": ("credentials", "Read Content Credentials (C2PA), and make a signer to try them out."),
     "inspect": ("inspect", "Show what files tell of their history: tags, codecs, joins; observations, no verdict."),
     "redecide": ("redecide", "Put another policy on stored results, without scanning again."),
+    "report": (
+        "report",
+        "Make one HTML page on one file: verdict, evidence, sound and record, to read, hear, print and hand on.",
+    ),
     "dataset": (
         "dataset",
         "Keep labelled clips in a store, check and split them, and give them to other tools.",

@@ -37,6 +37,7 @@ PRESENT = {
     "credentials": [["credentials", "init", "signer-2"], ["credentials", "show", "signed.wav", "speech.wav"]],
     "inspect": [["inspect", "speech.wav"]],
     "redecide": [["redecide", "results.jsonl"]],
+    "report": [["report", "speech.wav", "-o", "sound.html"], ["report", "results.jsonl", "-o", "run.html"]],
     "dataset": [
         ["dataset", "add", "folder", "-o", "store", "--label", "bonafide", "--licence", "own"],
         ["dataset", "info", "store", "--verify"],
