@@ -1,7 +1,6 @@
 """The clip report of one file: its record, taken from a run or made now, and its sound where that is still there."""
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -113,9 +112,7 @@ def report_on(record: ScanRecord, choices: ReportChoices) -> str:
     with_sound = choices.with_sound and not choices.redact
     heard = hear(audio, matters, with_sound=with_sound) if audio else None
     no_sound = missing if missing or with_sound else NOT_WANTED
-    facts = ClipFacts(
-        record, heard, no_sound, examined, thresholds, _error_rates(record) if thresholds else {}, choices.redact
-    )
+    facts = ClipFacts(record, heard, no_sound, examined, thresholds, _error_rates(record, thresholds), choices.redact)
     if choices.redact:
         facts = replace(
             facts, record=redacted(record), no_sound=NOT_WANTED, examined=examined and redacted_examined(examined)
@@ -158,17 +155,22 @@ def _path_of(record: ScanRecord) -> Path:
     encoded = record.input.path_b64
     try:
         return Path(os.fsdecode(base64.b64decode(encoded, validate=True)) if encoded else record.input.path)
-    except binascii.Error:
+    except ValueError:  # not base64: somebody edited the record
         return Path(record.input.path)
 
 
-def _error_rates(record: ScanRecord) -> Mapping[str, str]:
-    """By detector: how often it errs, by the card of the bundled model where it is that one."""
-    rates = ((result.id, _error_rate(result.id, result.model_sha256)) for result in record.detectors)
+def _error_rates(record: ScanRecord, thresholds: PolicyThresholds | None) -> Mapping[str, str]:
+    """By detector: how often it errs at most under these thresholds, by the card of a bundled model if it is that one.
+
+    Empty where nothing is known of them.
+    """
+    if thresholds is None:
+        return {}
+    rates = ((each.id, _error_rate(each.id, each.model_sha256, thresholds)) for each in record.detectors)
     return {detector: rate for detector, rate in rates if rate is not None}
 
 
-def _error_rate(detector: str, model_sha256: str | None) -> str | None:
+def _error_rate(detector: str, model_sha256: str | None, thresholds: PolicyThresholds) -> str | None:
     name = detector.partition("@")[0]
     if name not in SCORERS.names() or SCORERS.get(name).how_to_get is not None:
         return None
@@ -179,12 +181,18 @@ def _error_rate(detector: str, model_sha256: str | None) -> str | None:
     point = model.card.get("figures", {}).get("operating_point")
     if model.model_sha256 != model_sha256 or point is None:
         return None
+    laxer = (
+        thresholds.synthetic_min < point["synthetic_min_log10_lr"]
+        or thresholds.no_evidence_max > point["no_evidence_max_log10_lr"]
+    )
+    if laxer:
+        return None
     rates = {name: rates for name, rates in point["transferred_across_folds"].items() if name != "trials"}
     alarms, worst_alarms = _clean_and_worst(rates, "bonafide_synthetic")
     misses, worst_misses = _clean_and_worst(rates, "spoof_no_evidence")
     return (
-        f"With such thresholds, of genuine clips held out of training {alarms} reached synthetic ({worst_alarms} at "
-        f"worst, processed); of generated ones {misses} fell to no_evidence ({worst_misses} at worst)."
+        f"At thresholds no stricter than the policy's: of genuine clips held out of training {alarms} came out "
+        f"synthetic ({worst_alarms} at worst, processed); of generated ones {misses} no_evidence ({worst_misses})."
     )
 
 

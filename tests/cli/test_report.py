@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from speech_and_model import spoken, write_wav
 from covoguard.cli.report import report
 from covoguard.cli.scan import scan
 from covoguard.core.errors import CovoguardError, UsageError
+from covoguard.detect.policy import load_policy
+from covoguard.pipeline.report import ReportChoices, report_on
+from covoguard.reports.read import read_records
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +67,7 @@ def test_a_run_gives_the_page_of_the_record_that_was_chosen(folder, run):
     for key in ("input", "quality", "detectors", "marks", "decision", "seq"):
         assert found[key] == expected[key]
     assert 'src="data:audio/flac;base64,' in page
-    assert "reached synthetic" in page, "the error rates of the bundled detector"
+    assert "held out of training" in page, "the error rates of the bundled detector"
 
 
 def test_a_sound_is_scanned_first_and_decided_as_scan_does(folder):
@@ -139,6 +143,16 @@ def test_wrong_usage_is_told_and_nothing_is_written(folder, arguments, told):
     with pytest.raises(UsageError, match=told):
         invoke(report, *paths, "-o", folder / "never.html")
     assert not (folder / "never.html").exists()
+
+
+def test_error_rates_are_stated_only_where_the_policy_is_as_careful_as_their_thresholds(folder):
+    policy = load_policy()
+    (record,) = (each for each in read_records(folder / "run.jsonl") if each.seq == 0)
+    for change in ({"synthetic_min_log10_lr": 1.0}, {"no_evidence_max_log10_lr": -1.0}):
+        laxer = replace(policy, thresholds=replace(policy.thresholds, **change))
+        page = report_on(record, ReportChoices(laxer, with_sound=False))
+        assert "held out of training" not in page
+        assert "Not known here" in page
 
 
 def test_no_input_is_overwritten(folder):
