@@ -100,9 +100,11 @@
       }
       whenReady();
     });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      wave.setOptions({ waveColor: colour("wave"), progressColor: colour("wave-played") });
-    });
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+      matchMedia(query).addEventListener("change", () => {
+        wave.setOptions({ waveColor: colour("wave"), progressColor: colour("wave-played") });
+      });
+    }
   }
 
   function addGap(container, start_s, end_s) {

@@ -140,7 +140,7 @@ def _credentials_row(finding: CredentialsFinding) -> EvidenceRow:
         credentials_text(finding),
         "A signature holds or does not; how often signers are wrong, nobody has measured.",
         words.CREDENTIALS_MEAN[finding.state],
-        words.CREDENTIALS_DO_NOT_MEAN,
+        words.NOT_NONE if finding.state == "not_checked" else words.CREDENTIALS_DO_NOT_MEAN,
     )
 
 
@@ -152,7 +152,7 @@ def _waveform_row(finding: WaveformFinding) -> EvidenceRow:
             f"False alarms at most {100 * alarms.per_file:.2g} % of files ({alarms.alarms} of {alarms.trials} tried: "
             f"{alarms.trials_of})."
         )
-    limits = finding.traits.limits if status in ("detected", "inconclusive") else words.NO_WAVEFORM_MARK
+    limits = {"not_checked": words.NOT_NONE, "not_detected": words.NO_WAVEFORM_MARK}.get(status, finding.traits.limits)
     return EvidenceRow("Waveform mark", waveform_text(finding), rate, words.WAVEFORM_MEANS[status], limits)
 
 
@@ -168,9 +168,7 @@ def _detector_row(result: DetectorResult, decision: Decision, error_rates: Mappi
 
 
 def _not_looked_for(name: str) -> EvidenceRow:
-    return EvidenceRow(
-        name, words.NOT_LOOKED_FOR, words.NO_RATE, words.NOTHING_FOLLOWS, "It does not mean that there is none."
-    )
+    return EvidenceRow(name, words.NOT_LOOKED_FOR, words.NO_RATE, words.NOTHING_FOLLOWS, words.NOT_NONE)
 
 
 def _suspicious(detectors: Sequence[DetectorResult], threshold: float | None) -> Iterator[MarkedStretch]:

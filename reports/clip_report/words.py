@@ -48,6 +48,8 @@ WAVEFORM_MEANS: Mapping[str, str] = {
     "not_checked": NOTHING_FOLLOWS,
 }
 NO_WAVEFORM_MARK = "It does not mean that a person spoke: most generators put no such mark on."
+NOT_NONE = "It does not mean that there is none."
+"""Of what was not looked for, or could not be."""
 
 CREDENTIALS_MEAN: Mapping[str, str] = {
     "trusted": "A signer for whom a trust list of yours vouches asserts this about these very bytes.",
