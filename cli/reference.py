@@ -18,7 +18,10 @@ it is fresh.
 
 def command_reference() -> str:
     """The page, in Markdown, with one section per command in the order of `covoguard --help`."""
-    context = click.Context(cli, info_name="covoguard", max_content_width=WIDTH, terminal_width=WIDTH)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        cli, info_name="covoguard", help_option_names=names, max_content_width=WIDTH, terminal_width=WIDTH
+    )
     sections = [HEAD]
     for name in COMMANDS:
         command = cli.get_command(context, name)
